@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import asdict
 
 from outlast.config.command import CommandContext, render_command
 from outlast.config.load import settings_from_resolved
@@ -107,5 +108,5 @@ def test_what_an_older_record_says_there_is_not_read():
 )  # fmt: skip
 def test_their_macros_come_before_parameters_of_the_same_name(command, context, expected):
     params = {"lr": 0.1, "model": "mlp"}
-    words = render_command(study(command=["run", *command]), params, CommandContext(**{**vars(CONTEXT), **context}))
+    words = render_command(study(command=["run", *command]), params, CommandContext(**{**asdict(CONTEXT), **context}))
     assert words == ["run", *expected]

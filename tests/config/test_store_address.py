@@ -88,6 +88,12 @@ def test_nor_within_a_sentence(place: str, password: str) -> None:
     assert said.endswith("cannot be reached, tell a@b.org")
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_the_address_itself_shows_no_password_however_it_is_printed(place: str) -> None:
+    address = store_address(place.format("hushQ77x"), environment={"WHO": "me"})
+    assert "hush" in address.url and not any("hush" in text for text in (repr(address), str(address), f"{[address]}"))
+
+
 def test_what_was_handed_over_is_the_address() -> None:
     words, secrets = _without_secrets(["run", "--set", 'index.url="postgresql://me:hush@h/db"', "--detach"])
     assert words == ["run", "--index=${OUTLAST_INDEX}", "--detach"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from outlast.client import newest_checkpoint
 from outlast.core.file_names import TrialPaths
@@ -100,7 +100,7 @@ def test_only_a_checkpoint_that_was_not_there_before_has_been_saved(tmp_path: Pa
     folder = tmp_path / "checkpoints"
     write(folder / "run/old.pt", 1)
     write(folder / "run/new.pt", 2)
-    spec = RunnerSpec.from_json({**vars(replace(SPEC, saved_before=SPEC.stamps(tmp_path)))})
+    spec = RunnerSpec.from_json({**asdict(replace(SPEC, saved_before=SPEC.stamps(tmp_path)))})
     assert not spec.has_saved(tmp_path)
     write(folder / "events.out.tfevents.1", 5)
     write(folder / "run/results.csv", 5)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 from tests.followup.models import HOW, SEARCH, TEST, best, came_to
 
 from outlast.cli.main import run_cli
@@ -171,7 +170,7 @@ def test_it_says_what_is_missing(here: Path) -> None:
     with pytest.raises(UsageError, match="left no checkpoint") as refused:
         plan_evaluation(search, SECTION, trial=1)
     assert f"outlast refit {SEARCH} --trial 1" in (refused.value.cure or "")
-    kept = structs.replace(search.settings, checkpoints=structs.replace(search.settings.checkpoints, keep=1))
+    kept = replace(search.settings, checkpoints=replace(search.settings.checkpoints, keep=1))
     with pytest.raises(UsageError, match=r"`checkpoints\.keep: 1` removed it"):
         models_of(replace(search, settings=kept), 1)
     Path(SEARCH, "refit/trials/0000/checkpoints/last.pkl").unlink()

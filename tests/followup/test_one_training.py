@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 from tests.followup.models import FOR_GOOD, PYTHON, SEARCH, best
 
 from outlast.cli.main import run_cli
@@ -182,7 +181,7 @@ def test_a_search_in_folds_says_how_to_train_once(here: Path) -> None:
     command = (*study["command"], "${fold}")
     folded = replace(
         search,
-        settings=structs.replace(
+        settings=replace(
             search.settings,
             command=command,
             resolved={**search.settings.resolved, "command": list(command), "trial": {"folds": {"n": 3}}},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from lab.fake_driver import GB, STRANGER, Driver
 from outlast._system.card_locks import UNITS, CardLock, holders_of, make_lock_directory
@@ -214,11 +215,11 @@ def test_a_study_without_a_card_leaves_its_turn_for_a_slot_to_one_that_needs_non
 
 def test_the_attempt_sees_its_cards_whatever_else_the_study_file_says(tmp_path: Path) -> None:
     spec = RunnerSpec.from_json(
-        {**vars(SPEC), "gpus": ["GPU-a", "GPU-b"], "gpu_locks": [[7, 0, UNITS]], "env": {"CUDA_VISIBLE_DEVICES": "0"}}
+        {**asdict(SPEC), "gpus": ["GPU-a", "GPU-b"], "gpu_locks": [[7, 0, UNITS]], "env": {"CUDA_VISIBLE_DEVICES": "0"}}
     )
     assert training_environment(spec, tmp_path, {}, "")["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
     assert spec.gpu_locks == ((7, 0, UNITS),)
-    without = RunnerSpec.from_json({**vars(SPEC)})
+    without = RunnerSpec.from_json({**asdict(SPEC)})
     assert training_environment(without, tmp_path, {"CUDA_VISIBLE_DEVICES": "1"}, "")["CUDA_VISIBLE_DEVICES"] == "1"
 
 

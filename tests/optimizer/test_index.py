@@ -23,6 +23,7 @@ from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
 from outlast.optimizer.index.index_build import build_index, rebuild_index
 from outlast.optimizer.index.index_check import check_index, foreign_rows
+from outlast.optimizer.index.index_rows import CLAIM, RowMaker
 from outlast.optimizer.index.study_db import IndexWriter, claimed
 from outlast.optimizer.sampling import Optimizer
 
@@ -430,6 +431,12 @@ def test_a_row_taken_in_before_a_kill_is_not_taken_in_again(lab: Any, study: Stu
         assert writer.flush(LIMIT)
         assert writer.take_foreign() == []
     assert_equal(path, study)
+
+
+def test_a_row_that_was_read_is_the_one_that_was_written_whatever_it_was_made_from(lab: Any, study: Study) -> None:
+    study.apply(lab.created(replace(Optimizer(lab.settings(), study).ask(9), system_attrs={CLAIM: "here:7"}), 9))
+    row = RowMaker(lab.settings()).row(study.trials[9])
+    assert row.claim == "here:7" and row == replace(row, claim=None) and row != replace(row, state="FAIL")
 
 
 def test_an_enqueued_row_outlives_a_rebuild(lab: Any, study: Study, tmp_path: Path) -> None:

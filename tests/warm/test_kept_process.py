@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lab.descriptors import open_here
 from outlast._system.locks import FileLock, is_locked
@@ -17,6 +18,7 @@ from outlast._system.memory import MemoryCounters
 from outlast._system.tokens import VARIABLE
 from outlast.core.kept_words import Train
 from outlast.errors import StorageError
+from outlast.executors.fork_request import WarmStart
 from outlast.executors.kept_process import KeptProcess, KeptStart
 from outlast.executors.kept_workers import KeptExecutor
 
@@ -45,6 +47,13 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 def trial(number: int = 1) -> Train:
     return Train(f"{number:04d}.1", number, 1, "/nowhere", "/nowhere")
+
+
+def test_how_one_is_made_is_printed_without_its_environment(tmp_path: Path) -> None:
+    environment = {"API_KEY": "hushQ77x"}
+    starts = (replace(start_in(tmp_path), env=environment), WarmStart(("json",), str(tmp_path), environment, trials=5))
+    for start in starts:
+        assert "json" in repr(start) and "hush" not in repr(start)
 
 
 @pytest.mark.parametrize("spoilt", ["cwd", "outputs", "floors"])

@@ -16,7 +16,8 @@ import os
 import re
 import stat
 import uuid as uuids
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast._system.range_locks import lock_range, locked_ranges
 
@@ -29,8 +30,7 @@ UNITS = 840
 _RECORD = 32  # bytes for each unit: room for the holder's pid
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who holds a share of a card."""
 
     start: int  # units
@@ -38,8 +38,7 @@ class Holder:
     pid: int  # as written at the beginning of the range; 0 if there is nothing yet
 
 
-@dataclass(frozen=True)
-class CardLock:
+class CardLock(Struct, frozen=True):
     """A share that is held through `fd`, by every process that has it."""
 
     uuid: str

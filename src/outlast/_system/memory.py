@@ -6,9 +6,10 @@ import os
 import resource
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from outlast._system.reading import read_bytes
 
@@ -42,8 +43,7 @@ def peak_memory(used: resource.struct_rusage) -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)  # getrusage(2): kilobytes on Linux
 
 
-@dataclass(frozen=True)
-class MemoryKills:
+class MemoryKills(Struct, frozen=True):
     """What the kernel did for lack of memory between two looks."""
 
     own: bool = False  # killed in our cgroup, at our own limit

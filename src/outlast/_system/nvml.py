@@ -12,8 +12,9 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.processes import parent_of
 from outlast._system.tokens import VARIABLE, environment_of
@@ -23,16 +24,14 @@ LIBRARY_VARIABLE = "OUTLAST_NVML_LIBRARY"
 _TOKEN = f"{VARIABLE}=outlast:".encode()
 
 
-@dataclass(frozen=True)
-class CardProcess:
+class CardProcess(Struct, frozen=True):
     """A process with a compute context on a card."""
 
     pid: int
     used: int | None = None  # bytes
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(Struct, frozen=True):
     """One card, or one MIG device: what a process can be given for itself."""
 
     index: str  # as nvidia-smi counts; "0:1" is the second MIG device of the first card
@@ -45,8 +44,7 @@ class Card:
     error: str = ""  # why something above is unknown
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What the driver says now."""
 
     cards: tuple[Card, ...] = ()
@@ -185,8 +183,7 @@ def read_cards(timeout: float = 10.0) -> Reading:
     return answers[0] if answers else Reading(error="the driver does not answer")
 
 
-@dataclass(frozen=True)
-class CardUse:
+class CardUse(Struct, frozen=True):
     """What a card's memory is used for. ``None``: cannot be told."""
 
     foreign: int | None  # bytes of processes that no lock accounts for

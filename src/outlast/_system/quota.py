@@ -6,13 +6,13 @@ import getpass
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _TIMEOUT = 5.0  # seconds; a file server that is down answers never
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """Of one user on one filesystem; ``None``: no limit."""
 
     used: int  # bytes

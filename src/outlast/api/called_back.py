@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.config.settings import Settings
@@ -29,8 +29,7 @@ _UNLIMITED = dict.fromkeys(("failures_alike", "failures_in_all", "failures_in_a_
 Callback: TypeAlias = Callable[["optuna.Study", "optuna.trial.FrozenTrial"], None]
 
 
-@dataclass(frozen=True)
-class After:
+class After(Struct, frozen=True):
     """What is done when a trial has ended.
 
     Attributes:

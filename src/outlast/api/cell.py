@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Page:
+
+class Page(Struct, frozen=True):
     """The same for whoever shows HTML, and for whoever shows text only."""
 
     html: str

@@ -6,8 +6,9 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from outlast.config.settings import OBJECTIVE, Settings
 from outlast.core.file_names import StudyNames
@@ -31,8 +32,7 @@ class Searched(Protocol):
         """See `Described.settings`."""
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(Struct, frozen=True):
     """A search that is new, or goes on.
 
     Attributes:
@@ -97,8 +97,7 @@ class Described:
             return ""
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """A study that is there, as its folder has it on record."""
 
     folder: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.files import write_atomic
 from outlast.api.said_lines import FRESH
@@ -18,13 +19,12 @@ from outlast.study.layout import StudyPaths
 GOES_ON = "accept_changes=True goes on all the same"
 
 
-@dataclass(frozen=True)
-class HandedOver:
+class HandedOver(Struct, frozen=True, dict=True):
     """An objective, whether it is called with a trial or with the parameters, and what is done around such a call."""
 
     objective: Callable[..., Any]
     takes_trial: bool
-    around: Mapping[str, Any] = field(default_factory=dict)  # see `outlast.objective.process`
+    around: Mapping[str, Any] = {}  # see `outlast.objective.process`
 
     @property
     def name(self) -> str:

@@ -10,9 +10,11 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.platforms import current_platform
 from outlast.api.described import in_python, texts_of
@@ -113,8 +115,7 @@ def run_local_hpo_sweep(
     return result.study
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """An HPO file, or its content; and what it says of checkpoints, with all that it extends."""
 
     file: str | None
@@ -161,8 +162,7 @@ class _Said:
         return {"matrix": {"backbone": [backbone]}, "checkpoint": checkpoint}
 
 
-@dataclass(frozen=True)
-class _Sweep:
+class _Sweep(Struct, frozen=True):
     """The search, as `outlast.api.searching.search` asks for it."""
 
     said: _Said

@@ -133,11 +133,9 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def handed(context: click.Context, /, **given: Any) -> None:
-        from dataclasses import fields
-
         from outlast.cli.targets.search_request import SearchRequest, invocation_of
 
-        asked = {field.name: given.pop(field.name) for field in fields(SearchRequest) if field.name in given}
+        asked = {name: given.pop(name) for name in SearchRequest.__struct_fields__ if name in given}
         command(context, SearchRequest(invocation_of(context), **asked), **given)
 
     taken = click.pass_context(handed)

@@ -6,8 +6,6 @@ import copy
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as having
 from typing import Any
 
 from msgspec import Struct
@@ -36,13 +34,12 @@ class CampaignStudy(Struct, frozen=True, kw_only=True):
     priority: int = 0
 
 
-@dataclass
-class Changes:
+class Changes(Struct):
     """What a command line changes: of the campaign, of each study, of one study only."""
 
-    each: list[str] = having(default_factory=list)
-    own: list[tuple[list[str], Any, Place]] = having(default_factory=list)
-    of_one: list[str] = having(default_factory=list)
+    each: list[str] = []
+    own: list[tuple[list[str], Any, Place]] = []
+    of_one: list[str] = []
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Changes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, get_args
+
+from msgspec.structs import replace
 
 from outlast.config import native
 from outlast.config.load import CAMPAIGN_KEY
@@ -20,8 +21,7 @@ OF_A_MEMBER: Mapping[str, Shape] = {
 }
 
 
-@dataclass(frozen=True)
-class _StudyShape(Shape):
+class _StudyShape(Shape, frozen=True):
     """A study: a file, or its keys. What is in it is read study by study, so that one that is wrong hides none."""
 
     ref: str = "member"

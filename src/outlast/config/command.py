@@ -16,9 +16,10 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.config.words import alone, behind, hydra
@@ -35,8 +36,7 @@ _ASSIGNED = r"[^\s=]+=\$\{[^{}]*\}"  # --resume=${last_checkpoint}, ckpt_path=${
 ENVVAR = r"^envvar:([A-Za-z_][A-Za-z0-9_]*)$"
 
 
-@dataclass(frozen=True)
-class CommandContext:
+class CommandContext(Struct, frozen=True):
     """What a command may be told about its attempt. Paths are absolute, or relative to the working directory."""
 
     trial: int
@@ -85,7 +85,7 @@ FOLLOWUP_MACROS: Mapping[str, tuple[str, ...]] = {"refit": ("epochs", "best_step
 VALUE_MACROS = (
     "env",
     "config",
-    *(each.name for each in fields(CommandContext) if each.name not in ("config_file", "resume")),
+    *(name for name in CommandContext.__struct_fields__ if name not in ("config_file", "resume")),
 )
 
 

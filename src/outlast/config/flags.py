@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.config.command import GROUPED, MACRO_ITSELF, macros
 from outlast.config.settings import Settings
@@ -18,8 +19,7 @@ _HYDRA = (
 _NO_VALUE = ("store_true", "store_false", "store_const", "count")
 
 
-@dataclass(frozen=True)
-class _Flag:
+class _Flag(Struct, frozen=True):
     line: int
     what: str
     both: bool  # there is a --no- beside it

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, get_args
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from outlast.config import checks, command_checks, key_hints
 from outlast.config.chosen import ChosenSettings
@@ -87,7 +87,7 @@ _INDEX = Checked(
 )
 
 
-class _OneOf(Fields):
+class _OneOf(Fields, frozen=True):
     """A mapping with one of its keys, and nothing else."""
 
     def read(self, value: Any, at: At) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def _list(text: str, at: At) -> list[Any]:
     return values
 
 
-class ParametersShape(Shape):
+class ParametersShape(Shape, frozen=True):
     """``parameters``: names to definitions, nested by ``parameters`` inside, read as a tuple of `Parameter`."""
 
     def read(self, value: Any, at: At) -> tuple[Parameter, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.secrets import mask_secrets
 from outlast.space.space import flat
@@ -29,8 +30,7 @@ _ACCEPT = (
 _LONGEST = 120
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What changed, one line each, such as ``parameters.lr.max: 0.1 → 0.01``."""
 
     run_settings: tuple[str, ...] = ()  # apply at once

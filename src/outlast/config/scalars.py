@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from outlast.config import units
@@ -12,8 +11,7 @@ from outlast.core.nearest import nearest
 from outlast.space.distributions import is_finite
 
 
-@dataclass(frozen=True)
-class Anything(Shape):
+class Anything(Shape, frozen=True):
     """Any plain value."""
 
     def read(self, value: Any, at: At) -> Any:
@@ -24,8 +22,7 @@ class Anything(Shape):
         return {}
 
 
-@dataclass(frozen=True)
-class Text(Shape):
+class Text(Shape, frozen=True):
     """Text, not empty, of a pattern. ``says`` completes "must be …"."""
 
     pattern: str | None = None
@@ -44,8 +41,7 @@ class Text(Shape):
         return described(out, pattern=self.pattern)
 
 
-@dataclass(frozen=True)
-class Word(Shape):
+class Word(Shape, frozen=True):
     """One of a few words; with ``dotted`` also a dotted path to somebody's own class."""
 
     words: tuple[str, ...]
@@ -67,8 +63,7 @@ class Word(Shape):
 DOTTED = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$(?!\n)"
 
 
-@dataclass(frozen=True)
-class Flag(Shape):
+class Flag(Shape, frozen=True):
     """``true`` or ``false``."""
 
     def read(self, value: Any, at: At) -> bool:
@@ -81,8 +76,7 @@ class Flag(Shape):
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True)
-class Number(Shape):
+class Number(Shape, frozen=True):
     """A finite number; whole if ``whole``; at least ``least``; more than ``above``."""
 
     whole: bool = False
@@ -110,8 +104,7 @@ class Number(Shape):
         return described(out, minimum=self.least, exclusiveMinimum=self.above)
 
 
-@dataclass(frozen=True)
-class Duration(Shape):
+class Duration(Shape, frozen=True):
     """A duration, read as seconds; above zero unless ``zero``."""
 
     zero: bool = False
@@ -132,8 +125,7 @@ class Duration(Shape):
         return {"anyOf": [number, {"type": "string", "pattern": pattern}]}
 
 
-@dataclass(frozen=True)
-class Deadline(Shape):
+class Deadline(Shape, frozen=True):
     """A duration or a time on the clock, read as its text."""
 
     def read(self, value: Any, at: At) -> str:
@@ -151,8 +143,7 @@ class Deadline(Shape):
         return {"anyOf": [*Duration()._schema()["anyOf"], clock]}
 
 
-@dataclass(frozen=True)
-class Size(Shape):
+class Size(Shape, frozen=True):
     """An amount of memory, read as bytes."""
 
     def read(self, value: Any, at: At) -> int:

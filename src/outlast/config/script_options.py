@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config import yaml
 from outlast.errors import StudyFileError
@@ -22,8 +23,7 @@ _HYDRA_CONFIG = re.compile(r"^== Config ==\n[^\n]*\n(.*?)(?=^Powered by Hydra|^=
 _HYDRA_GROUP = re.compile(r"^([\w/]+): (\S.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option of a script."""
 
     name: str

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from msgspec.structs import replace
 
 from outlast.config import scalars
 from outlast.config.chosen import ChosenSettings

@@ -7,18 +7,18 @@ mappings, alternatives); words and numbers are in `outlast.config.scalars`.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.yaml import Document, Path
 from outlast.core.nearest import nearest
 from outlast.errors import StudyFileError
 
 
-@dataclass(frozen=True)
-class At:
+class At(Struct, frozen=True):
     """A place in a document: where a shape reads, and what its errors name."""
 
     document: Document
@@ -33,8 +33,7 @@ class At:
         return self.document.error(self.path, fact, cure)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape(ABC):
+class Shape(Struct, frozen=True, kw_only=True):
     """What a value may be.
 
     Attributes:
@@ -55,8 +54,7 @@ class Shape(ABC):
     def _schema(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True)
-class ListOf(Shape):
+class ListOf(Shape, frozen=True):
     """A list; every item of one shape; read as a tuple."""
 
     item: Shape
@@ -75,8 +73,7 @@ class ListOf(Shape):
         return described(out, minItems=self.least or None)
 
 
-@dataclass(frozen=True)
-class MapOf(Shape):
+class MapOf(Shape, frozen=True):
     """A mapping with any keys (of a pattern); every value of one shape."""
 
     value: Shape
@@ -101,8 +98,7 @@ class MapOf(Shape):
         return described(out, propertyNames=names, minProperties=self.least or None)
 
 
-@dataclass(frozen=True)
-class Fields(Shape):
+class Fields(Shape, frozen=True):
     """A mapping with known keys. An optional key may be null, which means: as if it were not there."""
 
     shapes: Mapping[str, Shape]
@@ -110,7 +106,7 @@ class Fields(Shape):
     open: bool = False  # further keys are taken as they are
     rest: Shape | None = None  # what further keys may hold, where they are taken
     never: tuple[str, ...] = ()  # keys that are refused all the same (by whoever reads on, with a reason)
-    hints: Mapping[str, str] = field(default_factory=dict)  # the cure for a key that is somebody else's word
+    hints: Mapping[str, str] = {}  # the cure for a key that is somebody else's word
 
     def read(self, value: Any, at: At) -> dict[str, Any]:
         """The keys that are there, each read by its shape."""
@@ -143,8 +139,7 @@ class Fields(Shape):
         return described(out, required=list(self.required) or None)
 
 
-@dataclass(frozen=True)
-class ByType(Shape):
+class ByType(Shape, frozen=True):
     """One of several shapes, chosen by whether the value is text, a list, a mapping, or another scalar."""
 
     text: Shape | None = None
@@ -177,8 +172,7 @@ class ByType(Shape):
         return {"anyOf": options}
 
 
-@dataclass(frozen=True)
-class Checked(Shape):
+class Checked(Shape, frozen=True):
     """A shape with a function that converts what it read. The schema is the shape's."""
 
     shape: Shape

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote
+
+from msgspec import Struct
 
 from outlast.config.secrets import ADDRESS_VARIABLE, MASK, SECRET_OPTION, mask_text, variables_in, with_variables
 from outlast.errors import UsageError
@@ -27,19 +28,21 @@ _USER = re.compile(
 _VARIABLES = rf"(?:{ADDRESS_VARIABLE})+"
 
 
-@dataclass(frozen=True)
-class StoreAddress:
+class StoreAddress(Struct, frozen=True):
     """A store. Its text is what people are shown: without its password."""
 
     kind: Kind
     shown: str
     file: str = ""  # of SQLite or a journal
-    url: str = field(default="", repr=False)  # of a server, with its password
+    url: str = ""  # of a server, with its password
     timeout: float = WAIT_SECONDS
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.shown
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.kind!r}, {self.shown!r})"
 
     def without_secrets(self, text: object) -> str:
         """A message without what the address keeps secret: drivers repeat parts of it."""

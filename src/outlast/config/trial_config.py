@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config import yaml
 from outlast.config.command import find_interpreter
@@ -32,8 +33,7 @@ answer.close()
 """
 
 
-@dataclass(frozen=True)
-class Infeasible:
+class Infeasible(Struct, frozen=True):
     """The hook says that this configuration cannot run."""
 
     reason: str = "infeasible"

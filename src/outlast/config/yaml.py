@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.yaml11 import AsWritten, as_written
 from outlast.core.file_names import StudyNames
@@ -25,23 +26,21 @@ _MAX_VALUES = 50_000
 _MAX_DEPTH = 64
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where something was said: a file as the user named it (or words such as ``--set``), and a 1-based line."""
 
     file: str
     line: int | None = None
 
 
-@dataclass
-class Document:
+class Document(Struct):
     """Plain data with the place of every key and list item, the words that YAML 1.1 reads otherwise, and numbers as spelled."""
 
     data: dict[str, Any]
     file: str
-    places: dict[Path, Place] = field(default_factory=dict)
-    written: dict[Path, AsWritten] = field(default_factory=dict)
-    numbers: dict[Path, str] = field(default_factory=dict)  # as they are spelled: 1.10, 010, 1e-5
+    places: dict[Path, Place] = {}
+    written: dict[Path, AsWritten] = {}
+    numbers: dict[Path, str] = {}  # as they are spelled: 1.10, 010, 1e-5
 
     def place(self, path: Path) -> Place:
         """Where a path stands; the nearest one above it if it is not there itself."""

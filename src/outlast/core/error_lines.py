@@ -1,4 +1,7 @@
-"""Which line of a program's last words says what went wrong, and when two of them say the same. Pure functions over text."""
+"""Which line of a program's last words says what went wrong, and when two of them say the same. Pure functions over text.
+
+Long patterns are text here: `re` compiles one when a training has failed and it is first used.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _NAMED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|G
 _LAUNCHER = re.compile(
     r"^torch\.distributed\.elastic\S*ChildFailedError|accelerate/commands/launch\.py|deepspeed/launcher/", re.MULTILINE
 )
-_CLOSING = re.compile(
+_CLOSING = (
     r"Set the environment variable HYDRA_FULL_ERROR|See https?://\S+ for more info"  # Hydra
     r"|wandb: (?!ERROR|Error|\w+Error)|🏃|🧪|COMET (?:INFO|WARNING)|\[neptune\] \[info"  # trackers
     r"|[EWI]\d{4} .*torch/distributed/elastic|(?:ERROR|WARNING|INFO):torch\.distributed\.elastic|.*\[launch\.py:\d+:"
@@ -29,15 +32,14 @@ _CLOSING = re.compile(
     r"|(?:Aborted|Segmentation fault|Killed|Terminated)(?: \(core dumped\))?$|note: run with `RUST_BACKTRACE"
     r"|.*\d%\||.*\d(?:it/s|s/it)\b"  # a progress bar
 )
-_ERROR = re.compile(
-    r"(?:error|exception|fatal|assert\w*|panic\w*)\b(?!\s*[:=]\s*[-+.\d])"
+_ERROR = (
+    r"(?i)(?:error|exception|fatal|assert\w*|panic\w*)\b(?!\s*[:=]\s*[-+.\d])"
     r"|\b(?:could not|cannot|can't|failed|failure|invalid|unrecogni[sz]ed|no such|not found|denied|must|missing|required"
-    r"|illegal|unknown|unexpected|out of memory|terminate called)\b|\bwhat\(\):",
-    re.IGNORECASE,
+    r"|illegal|unknown|unexpected|out of memory|terminate called)\b|\bwhat\(\):"
 )
 _MOST_LETTERS = 500  # of a line
 _BOX = "│┃|╭╮╰╯─━═ \t"
-_VALUES = re.compile(
+_VALUES = (
     r"(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|\"(?:[^\"\\]|\\.)*\"|`[^`]*`"  # quoted
     r"|[^\s'\":,()\[\]=]*/[^\s'\":,()\[\]]*"  # a path
     r"|0x[0-9a-fA-F]+|\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{8,}\b"  # an address, an id
@@ -95,20 +97,20 @@ def error_line(text: str) -> str:
     lines = _candidates(text)
     if not lines:
         return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-    return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1])
+    return next((line for line in reversed(lines) if re.search(_ERROR, line)), lines[-1])
 
 
 def speaks_of_an_error(line: str) -> bool:
     """Whether a line, whatever stands around it, says that something went wrong."""
-    return any(_ERROR.search(each) is not None for each in _candidates(line))
+    return any(re.search(_ERROR, each) is not None for each in _candidates(line))
 
 
 def _candidates(text: str) -> list[str]:
     lines = (line.strip(_BOX)[:_MOST_LETTERS] for line in text.splitlines())
-    return [line for line in lines if any(map(str.isalpha, line)) and _CLOSING.match(line) is None]
+    return [line for line in lines if any(map(str.isalpha, line)) and re.match(_CLOSING, line) is None]
 
 
 def alike(line: str) -> str:
     """The line without what differs between equal failures: numbers, paths, addresses, quoted values."""
-    masked = _VALUES.sub("#", _OPTION.sub("=#", line[:_MOST_LETTERS]))
+    masked = re.sub(_VALUES, "#", _OPTION.sub("=#", line[:_MOST_LETTERS]))
     return _SEQUENCE.sub("#", masked)

@@ -22,34 +22,33 @@ class Symptom(Enum):
     TRANSIENT = "transient"
 
 
-_MESSAGES: dict[Symptom, re.Pattern[str]] = {
-    Symptom.GPU_MEMORY: re.compile(
+#: Patterns, compiled by `re` when a training has failed.
+_MESSAGES: dict[Symptom, str] = {
+    Symptom.GPU_MEMORY: (
         r"torch(\.cuda)?\.OutOfMemoryError|(CUDA|HIP|XPU) out of memory|MPS backend out of memory|CUDA error: out of memory"
         r"|CU(BLAS|DNN|SOLVER)_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|hipErrorOutOfMemory"
         r"|RESOURCE_EXHAUSTED: (Out of memory|.{0,40}OOM)|OOM when allocating tensor"
     ),
-    Symptom.HOST_MEMORY: re.compile(
-        r"^(\w+\.)*(MemoryError|_ArrayMemoryError)\b|DefaultCPUAllocator: (can't allocate|not enough) memory|std::bad_alloc"
-        r"|Cannot allocate memory|\[Errno 12\]|\boom_kill event|java\.lang\.OutOfMemoryError",
-        re.MULTILINE,
+    Symptom.HOST_MEMORY: (
+        r"(?m)^(\w+\.)*(MemoryError|_ArrayMemoryError)\b|DefaultCPUAllocator: (can't allocate|not enough) memory|std::bad_alloc"
+        r"|Cannot allocate memory|\[Errno 12\]|\boom_kill event|java\.lang\.OutOfMemoryError"
     ),
-    Symptom.DISK_FULL: re.compile(
+    Symptom.DISK_FULL: (
         r"No space left on device|Disk quota exceeded|\[Errno (28|122)\]|PytorchStreamWriter failed writing file"
         r"|database or disk is full"
     ),
-    Symptom.TRANSIENT: re.compile(
-        r"(HTTP Error |status[ _]code[:=]? ?|(Client|Server) [Ee]rror:? '?)(429|50[0234])\b"  # urllib; many; httpx
+    Symptom.TRANSIENT: (
+        r"(?i)(HTTP Error |status[ _]code[:=]? ?|(Client|Server) [Ee]rror:? '?)(429|50[0234])\b"  # urllib; many; httpx
         r"|\b(429|50[0234]) (Client|Server) Error"  # requests, huggingface_hub
         r"|Too Many Requests|Connection reset by peer|Temporary failure in name resolution"
         r"|Stale (NFS )?file handle|\[Errno 116\]"
         r"|Address already in use|EADDRINUSE|\[Errno 98\]"
         r"|NCCL.{0,80}(timeout|timed out)|Watchdog caught collective|Timed out waiting \d+ms for (recv|send) operation"  # gloo
-        r"|uncorrectable ECC error|NVRM: Xid|GPU has fallen off the bus|GPU is lost",
-        re.IGNORECASE,
+        r"|uncorrectable ECC error|NVRM: Xid|GPU has fallen off the bus|GPU is lost"
     ),
 }
 #: argparse, click and getopt about a flag that got a value although it takes none.
-_NO_VALUE = re.compile(
+_NO_VALUE = (
     r"argument .+: ignored explicit argument '(True|False|None)'"
     r"|Option '?--\S+? does not take a value"
     r"|option --\S+ must not have an argument"
@@ -62,13 +61,13 @@ _FRAME_AND_CODE = re.compile(r'^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)
 def symptom_of(text: str) -> Symptom | None:
     """What a traceback, or the end of an output, speaks of. Memory comes first: a later message may be its consequence."""
     said = _said(text)
-    return next((symptom for symptom, pattern in _MESSAGES.items() if pattern.search(said)), None)
+    return next((symptom for symptom, pattern in _MESSAGES.items() if re.search(pattern, said)), None)
 
 
 def line_about(symptom: Symptom, text: str) -> str:
     """The first line that speaks of it, with its numbers; empty if none does."""
     text = _said(text)
-    found = _MESSAGES[symptom].search(text)
+    found = re.search(_MESSAGES[symptom], text)
     if found is None:
         return ""
     begin = text.rfind("\n", 0, found.start()) + 1
@@ -121,6 +120,6 @@ def signature_of(text: str) -> str:
 
 def advice(message: str) -> str:
     """What a person can do about a failure whose message says it, with the blank before it; empty where nothing is known here."""
-    if _NO_VALUE.search(message):
+    if re.search(_NO_VALUE, message):
         return "  (that flag takes no value: ${args_no_boolean_flags} in the command writes it, or nothing)"
     return ""

@@ -14,26 +14,26 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.core.file_names import StudyNames
 
 _MOST_TEXT = 300  # characters of a value that is compared
 
 
-@dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """What tells objectives apart."""
 
     file: str  # where it was written; empty in a notebook, whose cells have no place that lasts
     name: str  # its qualified name
     # what a closure, a partial, an object or parsed arguments hold for it
-    made_with: Mapping[str, str] = field(default_factory=dict)
+    made_with: Mapping[str, str] = {}
     # plain global values that it reads; a script may compute them anew in each run
-    reads: Mapping[str, str] = field(default_factory=dict)
+    reads: Mapping[str, str] = {}
     code: object = None  # what it does, line numbers left out; None for what is no Python function
 
 

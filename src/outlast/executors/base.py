@@ -34,7 +34,8 @@ import os
 import select
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast._system.processes import Identity
 from outlast.core.evidence import JobEnd
@@ -44,8 +45,7 @@ from outlast.executors.heard import EndRequest, Heard
 __all__ = ["Executor", "StudyFacts"]
 
 
-@dataclass(frozen=True)
-class StudyFacts:
+class StudyFacts(Struct, frozen=True):
     """What an executor of somebody else's is told of the study that it starts runners for.
 
     Attributes:

@@ -15,7 +15,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 _LINUX = sys.platform.startswith("linux")
 _KIND = socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM
@@ -124,14 +125,16 @@ def _asked(fork_server: socket.socket, wanted: Mapping[str, object], fds: Sequen
     return pid
 
 
-@dataclass(frozen=True)
-class WarmStart:
+class WarmStart(Struct, frozen=True):
     """How a worker is made."""
 
     argv: tuple[str, ...]  # the module that loads the function, and its arguments: what a process of its own would run
     cwd: str  # of the training
-    env: Mapping[str, str] = field(repr=False)  # its whole environment
+    env: Mapping[str, str]  # its whole environment
     trials: int  # replaced after so many
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.argv!r})"  # an environment holds secrets
 
 
 class _Worker(ForkServerProcess):

@@ -10,7 +10,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast._system.card_locks import UNITS, CardLock, Holder, holders_of, lock_directory, make_lock_directory
 from outlast._system.nvml import Card, Reading, read_cards, use_of
@@ -21,8 +22,7 @@ from outlast.executors.card_queue import CardQueue, Standing
 _LOOK_EVERY = 0.5  # seconds between two questions to the driver
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(Struct, frozen=True):
     """What one attempt needs: some whole cards, or a share of one."""
 
     cards: int
@@ -43,8 +43,7 @@ class Need:
         return cards * (UNITS // self.units) // self.cards
 
 
-@dataclass(frozen=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """Cards for one attempt, held by locks."""
 
     locks: tuple[CardLock, ...]

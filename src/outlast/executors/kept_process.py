@@ -11,10 +11,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from outlast._system.memory import MemoryCounters, physical_memory
 from outlast._system.tokens import VARIABLE
@@ -30,24 +30,25 @@ _COUNTS_FOR = 1.0  # seconds of awakeness; so old may be what the kernel counted
 _HEAD_BYTES, _TAIL_BYTES = 32 * 2**20, 8 * 2**20
 
 
-@dataclass(frozen=True)
-class KeptStart:
+class KeptStart(Struct, frozen=True):
     """How kept workers are made. Durations are seconds."""
 
     argv: tuple[str, ...]  # the module that loads the function, and its arguments
     cwd: str
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
     objectives: str  # JSON
     outputs: str  # folder of their output
     token: str  # what the processes of all of them carry, each with its slot behind
     trials: int  # one is replaced after so many
     timeout: float | None = None
     hang_after: float | None = None
-    floors: Mapping[str, int] = field(default_factory=dict)  # slot → where in its output nothing is on record any more
+    floors: Mapping[str, int] = {}  # slot → where in its output nothing is on record any more
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.argv!r})"  # an environment holds secrets
 
 
-@dataclass
-class Busy:
+class Busy(Struct):
     """A trial in a kept worker."""
 
     train: Train

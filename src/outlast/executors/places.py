@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import os
 import uuid
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BYTES = 8192  # a file's length is a number of these that never shrinks: a write replaces all of it at once
 _MOST = 2**24  # bytes that are read of somebody's file
@@ -60,8 +61,7 @@ class OwnPlace:
             self._fd = None
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(Struct, frozen=True):
     """What a place's file says."""
 
     content: bytes

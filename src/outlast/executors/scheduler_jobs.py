@@ -16,8 +16,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from outlast._system.clock import utc_now
 from outlast._system.files import write_atomic
@@ -40,8 +41,7 @@ def runner_command(marker: str) -> list[str]:
     return [sys.executable, "-m", "outlast.runner", marker]
 
 
-@dataclass
-class _Wanted:
+class _Wanted(Struct):
     marker: str = ""  # "": not to be submitted (any more)
     log: str = ""
     job: str = ""  # "": none that we know of

@@ -14,7 +14,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 from msgspec.structs import replace
@@ -35,8 +34,7 @@ _PREFIX = "study."
 _BYTES = 1 << 40  # of the machine's file, none of which is there: any number of equal parts fits, and not one more
 
 
-@dataclass(frozen=True)
-class Sharing:
+class Sharing(msgspec.Struct, frozen=True):
     """How one study takes part in its campaign's slots. Can be pickled.
 
     Attributes:
@@ -63,24 +61,22 @@ class _Place(msgspec.Struct, frozen=True):
     heard: float = 0.0  # when it last said that it waits, or anything else
 
 
-@dataclass
 class SharedSlots:
     """One study's side of it; see the module.
 
-    Attributes:
+    Args:
         parts: So many attempts of this study fill the machine.
         clock: Seconds, the same for every process of the machine.
     """
 
-    sharing: Sharing
-    parts: int
-    clock: Callable[[], float] = time.monotonic
-    _began: dict[str, float] = field(default_factory=dict)  # slot → when its attempt began
-    _granted: list[float] = field(default_factory=list)  # when slots were taken that no attempt has yet
-    _looked: float = -PATIENCE
-    _late: float | None = None  # since when somebody has not noticed that an attempt is over
-
-    def __post_init__(self) -> None:
+    def __init__(self, sharing: Sharing, parts: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sharing = sharing
+        self.parts = parts
+        self.clock = clock
+        self._began: dict[str, float] = {}  # slot → when its attempt began
+        self._granted: list[float] = []  # when slots were taken that no attempt has yet
+        self._looked = -PATIENCE
+        self._late: float | None = None  # since when somebody has not noticed that an attempt is over
         self._folder = lock_folder(self.sharing.folder)  # on a network filesystem one of this host
         self._own = OwnPlace(self._path_of(self.sharing.study))
         before = _read(self._own.path)

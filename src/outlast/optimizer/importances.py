@@ -6,11 +6,11 @@ import math
 import random
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import optuna
+from msgspec import Struct
 from optuna.trial import FrozenTrial, TrialState
 
 from outlast.config.settings import Goal, Settings
@@ -24,8 +24,7 @@ _RESAMPLES = 20
 _MOST_RESAMPLED = 1000  # trials in a resample: the interval of more is worked out from its own
 
 
-@dataclass(frozen=True)
-class Importance:
+class Importance(Struct, frozen=True):
     """A parameter's share of what explains who is among the best, with the interval that nine of ten resamples are in."""
 
     parameter: str

@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast.config.plugins import quiet
 from outlast.config.settings import Settings
@@ -37,28 +39,26 @@ def stable_seed(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") & 0x7FFFFFFF
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(Struct, frozen=True):
     """A proposed configuration with everything that its ledger line has to carry."""
 
     params: dict[str, Any]  # of active parameters, constants left out
-    latent: dict[str, Any] = field(default_factory=dict)  # what was drawn, where it differs from the value
-    system_attrs: dict[str, Any] = field(default_factory=dict)
-    study_attrs: dict[str, Any] = field(default_factory=dict)
+    latent: dict[str, Any] = {}  # what was drawn, where it differs from the value
+    system_attrs: dict[str, Any] = {}
+    study_attrs: dict[str, Any] = {}
     seed: int = 0
     source: str = "sampler"
 
     def created(self, number: int, at: str, revision: int) -> TrialCreated:
         """The event that makes a trial of it."""
-        return TrialCreated(number, at, revision=revision, **vars(self))
+        return TrialCreated(number, at, revision=revision, **asdict(self))
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """What is drawn for a trial (``None``: nothing is left to draw) and the sampler's notes about it."""
 
     drawn: dict[str, Any] | None
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = {}
 
 
 class Proposer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._version import __version__
 from outlast.config import yaml_writer
@@ -28,8 +29,7 @@ _COMPARED_COLUMNS = ("number", "state", "values", "seconds", "gpu_seconds", "epo
 MOST_FAILURES = 60
 
 
-@dataclass(frozen=True)
-class FromFiles:
+class FromFiles(Struct, frozen=True):
     """What the fold does not say, as far as somebody has read it.
 
     Attributes:
@@ -45,13 +45,13 @@ class FromFiles:
     """
 
     folder: str
-    logs: Mapping[int, str] = field(default_factory=dict)
-    stories: Mapping[int, str] = field(default_factory=dict)
-    commands: Mapping[int, str] = field(default_factory=dict)
+    logs: Mapping[int, str] = {}
+    stories: Mapping[int, str] = {}
+    commands: Mapping[int, str] = {}
     checkpoint: str | None = None
     packages: Sequence[str] = ()
-    follow_ups: Mapping[str, Any] = field(default_factory=dict)
-    running: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    follow_ups: Mapping[str, Any] = {}
+    running: Mapping[int, Mapping[int, float]] = {}
     diff: str = ""
 
 

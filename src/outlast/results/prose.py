@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.results import latex
 
@@ -15,30 +16,26 @@ _BEGINS = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=#{1,6}(?: |$)|[+-](?: |$)|~~~
 _NOT_A_LABEL = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """Level 1 is the title."""
 
     text: str
     level: int = 2
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(Struct, frozen=True):
     """A few sentences."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Bullets:
+class Bullets(Struct, frozen=True):
     """An unnumbered list; left out where it is empty."""
 
     items: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Struct, frozen=True):
     """Cells as text; left out without rows."""
 
     header: Sequence[str]
@@ -47,8 +44,7 @@ class Table:
     right: Sequence[int] = ()  # the columns of numbers
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Struct, frozen=True):
     """What is to be copied as it is; left out where it is empty."""
 
     text: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from outlast._system.card_locks import UNITS, CardLock, holders, sign
 from outlast._system.nvml import Card, let_go, read_cards, use_of

@@ -20,8 +20,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 _OF_A_TRIAL = ("WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID", "MASTER_PORT")  # beside all that begins with OUTLAST_
 _HARMLESS = ("/dev/null", "/dev/urandom", "/dev/random")
@@ -42,16 +43,15 @@ _TOOLS = (
 )
 
 
-@dataclass
-class Watch:
+class Watch(Struct):
     """Made before the import; asked after it."""
 
-    asked: list[str] = field(default_factory=list)  # variables of a trial that the module read
+    asked: list[str] = []  # variables of a trial that the module read
     seeded: Any = None  # the state of the `random` module where the import seeded it
-    _environment: Mapping[str, str] = field(default_factory=dict)
+    _environment: Mapping[str, str] = {}
     _descriptors: frozenset[int] = frozenset()
     _tools: tuple[object, ...] = ()
-    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _undo: list[Callable[[], None]] = []
 
     def begin(self) -> None:
         """Look at everything as it is."""

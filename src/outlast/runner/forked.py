@@ -14,10 +14,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.processes import die_with_parent
 from outlast._system.tokens import wear_token
@@ -26,16 +27,15 @@ from outlast.runner.own_words import in_a_fork
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What a process has become by importing a study's function, for its forks."""
 
     #: runs one trial, with the number of the conversation's descriptor if there is one
     call: Callable[[int | None], None]
-    base: Mapping[str, str] = field(default_factory=dict)  # what trials' environments are made from
-    changed: Mapping[str, str | None] = field(default_factory=dict)  # by the import, in the environment; None: removed
+    base: Mapping[str, str] = {}  # what trials' environments are made from
+    changed: Mapping[str, str | None] = {}  # by the import, in the environment; None: removed
     said: bytes = b""  # what the import printed
-    handlers: Mapping[int, Any] = field(default_factory=dict)  # its signal handlers
+    handlers: Mapping[int, Any] = {}  # its signal handlers
     descriptors: frozenset[int] = frozenset()  # what it keeps open
     seeded: Any = None  # the state of the `random` module where the import seeded it
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import asdict
+
 from outlast.runner.capture.collect import collect
 from outlast.runner.capture.curve import Curve
 from outlast.runner.capture.metric_files import FoundFile, MetricFiles
@@ -40,7 +42,7 @@ def captured(
     curve.take(3, scanner.drain_reports())
     found = collect(objectives, reports=reader, scanner=scanner, files=_NoFiles(), curve=curve.reports(), torn=torn)
     return Captured(
-        **vars(found),
+        **asdict(found),
         tail=scanner.tail,
         traceback=scanner.traceback,
         acknowledged=reader.acknowledged,

@@ -7,10 +7,10 @@ import select
 import socket
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from outlast._system.line_socket import LineSocket
 from outlast._system.mounts import is_shared

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from outlast.client import checkpoints_in
 
@@ -21,8 +23,7 @@ def silent_after() -> float:
     return float(os.environ.get("OUTLAST_SILENT_SECONDS") or 120.0)
 
 
-@dataclass(frozen=True)
-class RunnerSpec:
+class RunnerSpec(Struct, frozen=True):
     """One attempt, complete: no study file is needed beside it. Durations are seconds."""
 
     trial: int
@@ -35,8 +36,8 @@ class RunnerSpec:
     objectives: tuple[Mapping[str, Any], ...]
     checkpoint_pattern: tuple[str, ...] = ()
     saved_before: tuple[tuple[int, int], ...] | None = None  # stamps of the checkpoints there were; None: not known
-    env: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
+    params: Mapping[str, Any] = {}
     seed: int = 0
     resume: bool = False
     start_over: bool = False  # begins with an empty checkpoint folder
@@ -63,13 +64,12 @@ class RunnerSpec:
 
     def to_json(self) -> str:
         """One JSON object."""
-        return json.dumps({"version": 1, **vars(self)})
+        return json.dumps({"version": 1, **asdict(self)})
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> RunnerSpec:
         """Read it back; unknown keys are ignored."""
-        known = {f.name for f in fields(cls)}
-        kwargs = {key: value for key, value in obj.items() if key in known}
+        kwargs = {key: value for key, value in obj.items() if key in cls.__struct_fields__}
         for key in ("argv", "objectives", "gpus", "checkpoint_pattern", "srun_arguments"):
             kwargs[key] = tuple(kwargs.get(key, ()))
         kwargs["gpu_locks"] = tuple(tuple(lock) for lock in kwargs.get("gpu_locks", ()))

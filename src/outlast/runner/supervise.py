@@ -7,9 +7,10 @@ import fcntl
 import os
 import select
 import sys
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from outlast._system.capped_log import CappedLog
 from outlast._system.clock import Clock, utc_now

@@ -10,8 +10,9 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.space.parameters import Parameter
 from outlast.space.space import Space, same
@@ -23,8 +24,7 @@ _TRIES = 200
 Value = tuple[str, Any]
 
 
-@dataclass(frozen=True)
-class Covering:
+class Covering(Struct, frozen=True):
     """What `covering` found.
 
     Attributes:

@@ -16,11 +16,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from outlast._system.locks import is_locked
 from outlast._system.processes import Identity, is_running
@@ -45,8 +45,7 @@ print("score=0.5", flush=True)
 """
 
 
-@dataclass(frozen=True)
-class LabAttempt:
+class LabAttempt(Struct, frozen=True):
     """An open attempt whose training waits to be let go."""
 
     name: str  # such as 0007.1
@@ -82,15 +81,14 @@ class LabAttempt:
         return bool(is_locked(str(self.files.alive)))
 
 
-@dataclass
-class Lab:
+class Lab(Struct):
     """A study folder, and the executors that a test makes one after another, as coordinators come and go."""
 
     paths: StudyPaths
     make: Callable[[Lab], Executor]
     patience: float = 60.0  # seconds that a runner may take to start, to end, or to be noticed
-    _attempts: list[LabAttempt] = field(default_factory=list)
-    _executors: list[Executor] = field(default_factory=list)
+    _attempts: list[LabAttempt] = []
+    _executors: list[Executor] = []
 
     def executor(self) -> Executor:
         """As a coordinator makes one at its start."""

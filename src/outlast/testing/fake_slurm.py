@@ -9,9 +9,10 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from outlast.errors import OutlastError, SlurmRefused, SlurmUnavailable
 from outlast.executors.slurm.cluster_facts import Limits, Partition

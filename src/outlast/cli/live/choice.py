@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from outlast.monitor.overview import Overview
 
@@ -19,8 +20,7 @@ class Row(NamedTuple):
     trial: int | None = None
 
 
-@dataclass
-class Choice:
+class Choice(Struct):
     """Where a person is.
 
     Attributes:
@@ -38,7 +38,7 @@ class Choice:
     top: int = 0
     asks: Row | None = None
     note: str = ""
-    before: list[Page] = field(default_factory=list)
+    before: list[Page] = []
 
     def open(self, page: Page) -> None:
         """Show another page; ``escape`` comes back to this one."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from outlast.cli.render.styled import Text
@@ -14,8 +14,7 @@ _GAP = 2
 _LEAST_NAME = 8  # cells that are left of what is cut
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Struct, frozen=True):
     """How a column gives way.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from outlast.cli.live.choice import Choice
 from outlast.cli.render.styled import Text
@@ -13,8 +14,7 @@ from outlast.monitor.overview import Overview
 KEYS = "↑↓ move  ⏎ open  l log  s stop a trial  ? help  q quit"
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """What there is to write on: cells, lines, and whether more than ASCII can be shown."""
 
     width: int
@@ -22,8 +22,7 @@ class Window:
     unicode: bool = True
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """What a picture is of.
 
     Attributes:
@@ -32,7 +31,7 @@ class Shown:
     """
 
     overview: Overview
-    cards: Mapping[str, str] = field(default_factory=dict)
+    cards: Mapping[str, str] = {}
     keys: bool = False
 
 

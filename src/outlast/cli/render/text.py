@@ -10,10 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from outlast.cli.render.styled import Group, Sheet, Text
@@ -153,8 +153,7 @@ def wrapped(text: Text, width: int) -> list[Text]:
     return found
 
 
-@dataclass
-class Facts:
+class Facts(Struct):
     """Labelled facts, values aligned, long ones wrapped under themselves. Rows with an empty value are left out."""
 
     rows: Sequence[tuple[str, str | Text]]
@@ -178,8 +177,7 @@ class Facts:
                 )
 
 
-@dataclass
-class Paragraph:
+class Paragraph(Struct):
     """A text that wraps under its own beginning; `head` stands in the indent of its first line."""
 
     text: Text
@@ -199,8 +197,7 @@ def _cut(line: Text, width: int) -> Text:
     return line
 
 
-@dataclass
-class Rows:
+class Rows(Struct):
     """An aligned table without lines. Where it does not fit, the columns behind the first ones are told as ``name=value``."""
 
     header: Sequence[str]  # one word per column
@@ -208,7 +205,7 @@ class Rows:
     right: frozenset[int] = frozenset()  # columns that are aligned to the right
     keep: int = 3  # the columns at the left that always stay columns
     packed: str = "parameters"  # what the others are called together
-    styles: Mapping[int, str] = field(default_factory=dict)  # by row
+    styles: Mapping[int, str] = {}  # by row
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
@@ -251,8 +248,7 @@ class Rows:
         return line
 
 
-@dataclass
-class Command:
+class Command(Struct):
     """What may be copied into a shell: on one line, however long; the terminal wraps it without breaking it in two."""
 
     text: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
@@ -35,7 +34,7 @@ def request_of(words: Sequence[str]) -> SearchRequest | None:
         given = command.make_context(words[0], invocation.before[1:], parent=above).params
     except click.ClickException:  # of another version
         return None
-    asked = {each.name: given[each.name] for each in fields(SearchRequest) if each.name in given}
+    asked = {name: given[name] for name in SearchRequest.__struct_fields__ if name in given}
     return SearchRequest(invocation, **asked) if "overrides" in asked else None
 
 

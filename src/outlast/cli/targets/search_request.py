@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.cli.invocation import Invocation
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _Metric = tuple[str, Literal["maximize", "minimize"]]
 
 
-@dataclass(frozen=True)
-class SearchRequest:
+class SearchRequest(Struct, frozen=True, dict=True):
     """Which search a command line means: `check`, `run` and `submit` are asked alike."""
 
     invocation: Invocation  # the command line as it was typed

@@ -13,11 +13,11 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.files import copy_file, remove_tree, rename, write_atomic
@@ -38,8 +38,7 @@ _RUNS = ("command", "function", "config", "derive")
 _SUBMODULE = "160000"  # its mode in the index (gitglossary, "gitlink")
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A copy of a repository's tracked files."""
 
     root: Path

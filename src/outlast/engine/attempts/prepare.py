@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from outlast._system.card_locks import CardLock
 from outlast.client import checkpoints_in, newest_checkpoint
@@ -39,8 +41,7 @@ from outlast.study.layout import StudyPaths
 from outlast.study.lease import lease_duration
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """An attempt worked out in full, with nothing on the disk yet: its ledger line comes first."""
 
     trial: int
@@ -165,11 +166,10 @@ def _environment(
 
 def macros_told(paths: StudyPaths, trial: Trial) -> dict[str, Any]:
     """What macros of a follow-up's command stand for in this trial; paths are absolute."""
-    known = {each.name for each in fields(CommandContext)}
     return {
         name: os.path.normpath(paths.root / value) if isinstance(value, str) else value
         for name, value in trial.told.items()
-        if name in known
+        if name in CommandContext.__struct_fields__
     }
 
 

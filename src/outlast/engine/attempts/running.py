@@ -8,9 +8,9 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.locks import is_locked
@@ -26,8 +26,7 @@ from outlast.study.attempts import Life, Status, end_tree, inspect, void_start
 from outlast.study.layout import StudyPaths
 
 
-@dataclass
-class Pulse:
+class Pulse(Struct):
     """What was seen of an attempt on another host: only a heartbeat whose content changes is a sign of life.
 
     Outlives the coordinator that looks, where one process coordinates a study again and again for a moment each.
@@ -49,8 +48,7 @@ class Pulse:
         self.content, self.looked_at = content, now
 
 
-@dataclass
-class Running:
+class Running(Struct):
     """One open attempt as the coordinator watches it."""
 
     trial: int
@@ -66,7 +64,7 @@ class Running:
     job: str = ""  # the scheduler's id of its job
     restarts: int = 0  # of that job, when it took the attempt
     submitted: bool = False  # to an executor, which will start its runner or has
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Report] = []
     stop_reason: str = ""  # that was asked for
     to_be_told: bool = False  # of that: the request is not written yet
     claimed: bool = False
@@ -78,7 +76,7 @@ class Running:
     judged: int = 0  # reports the pruner has seen
     seen_finite: int = 0  # reports that were looked at for metrics that are no numbers
     pruned_at: int | None = None  # the step of the report at which it gave the trial up
-    told: list[Mapping[str, Any]] = field(default_factory=list)  # lines of reports that its kept worker said
+    told: list[Mapping[str, Any]] = []  # lines of reports that its kept worker said
     ended: Ended | None = None  # what that said of its end besides
     _live: LiveReports | None = None
 

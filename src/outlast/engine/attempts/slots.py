@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from outlast._system.memory import machine_memory
 from outlast._system.processes import Identity, is_running
@@ -26,8 +27,7 @@ _WAIT = 1.0  # seconds after which a worker that got nothing asks again
 _WAIT_FOR_ROOM = 5.0  # the same while the disk is full: each answer is a file
 
 
-@dataclass
-class Slots:
+class Slots(Struct):
     """Who may run an attempt now."""
 
     local: tuple[str, ...]  # this machine's slots
@@ -36,11 +36,11 @@ class Slots:
     cpus_per_trial: int | None = None  # for each attempt
     shared: SharedSlots | None = None  # with the other studies of a campaign; a slot is then available in turn only
     # lines for the person that have come up; whoever reads them clears them
-    news: list[str] = field(default_factory=list)
-    _grants: dict[str, Grant] = field(default_factory=dict)  # slot → cards that we hold until its attempt does
-    _held: dict[str, int] = field(default_factory=dict)  # slot → the descriptor that holds it, until its attempt does
-    _taken: set[str] = field(default_factory=set)
-    _asking: dict[str, Request] = field(default_factory=dict)
+    news: list[str] = []
+    _grants: dict[str, Grant] = {}  # slot → cards that we hold until its attempt does
+    _held: dict[str, int] = {}  # slot → the descriptor that holds it, until its attempt does
+    _taken: set[str] = set()
+    _asking: dict[str, Request] = {}
 
     @property
     def most(self) -> int:

@@ -8,8 +8,9 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.core.best import Objective, ranked
 from outlast.core.fold import Study, fold
@@ -29,8 +30,7 @@ _ALONE = ("value", "score")
 _BAD = ("fail", "crash", "killed", "prun", "infeasible", "running", "error", "interrupted", "waiting")
 
 
-@dataclass(frozen=True)
-class EarlierResult:
+class EarlierResult(Struct, frozen=True):
     """One trial of an earlier search that came to its end well.
 
     Attributes:
@@ -44,8 +44,7 @@ class EarlierResult:
     values: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
-class EarlierStudy:
+class EarlierStudy(Struct, frozen=True):
     """An earlier search.
 
     Attributes:
@@ -94,8 +93,7 @@ def _of_folder(folder: str, metrics: Sequence[Objective]) -> EarlierStudy:
     return EarlierStudy(settings.name, _results(study, settings.metrics), _alike(settings.metrics, metrics))
 
 
-@dataclass(frozen=True)
-class _Goal:
+class _Goal(Struct, frozen=True):
     name: str
     goal: str
 

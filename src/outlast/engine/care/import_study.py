@@ -7,8 +7,9 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.clock import utc_now
 from outlast._system.files import write_atomic
@@ -46,8 +47,7 @@ from outlast.study.opened import opened_briefly
 from outlast.study.segments import read_ledger
 
 
-@dataclass(frozen=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """What `import_study` made."""
 
     folder: str

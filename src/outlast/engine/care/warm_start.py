@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from outlast._system.clock import utc_now
 from outlast.config.settings import Settings
@@ -28,8 +29,7 @@ LEARNING = ("tpe", "gaussian", "gp")
 _TOP = 5
 
 
-@dataclass(frozen=True)
-class WarmStart:
+class WarmStart(Struct, frozen=True):
     """What a person wants of earlier searches.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from msgspec.structs import replace
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from outlast._system.tokens import end_processes
 from outlast.client import checkpoints_in, newest_checkpoint
@@ -35,8 +35,7 @@ _LEAST_PATIENCE = 2.0
 Verdict = Literal["resumes", "starts over", "cannot tell", "no checkpoint", "failed", "interrupted"]
 
 
-@dataclass
-class FirstRun:
+class FirstRun(Struct):
     """The attempt that is killed. Seconds count from its start."""
 
     checkpoint_after: float | None = None  # until the first checkpoint was seen
@@ -51,8 +50,7 @@ class FirstRun:
     crashed: bool = False
 
 
-@dataclass
-class SecondRun:
+class SecondRun(Struct):
     """The attempt that resumes."""
 
     report_after: float | None = None
@@ -60,8 +58,7 @@ class SecondRun:
     failure: str = ""  # it failed before its first report
 
 
-@dataclass(frozen=True)
-class Rehearsal:
+class Rehearsal(Struct, frozen=True):
     """What came of it."""
 
     # resumes; starts over; cannot tell; no checkpoint ever appeared; failed: the script fails by itself, or cannot
@@ -69,7 +66,7 @@ class Rehearsal:
     verdict: Verdict
     text: str  # a sentence with the steps and times
     cure: str | None = None  # what would be right, where something is not
-    params: Mapping[str, Any] = field(default_factory=dict)  # the configuration that was tried
+    params: Mapping[str, Any] = {}  # the configuration that was tried
     first: FirstRun = field(default_factory=FirstRun)  # the attempt that was killed
     second: SecondRun | None = None  # the one that resumed, if it came so far
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.config.settings import Settings
@@ -29,8 +29,7 @@ from outlast.study.layout import StudyPaths
 _MOST_ISOLATED = 16
 
 
-@dataclass(frozen=True)
-class Smoke:
+class Smoke(Struct, frozen=True):
     """What the trials showed."""
 
     trials: tuple[Tried, ...]

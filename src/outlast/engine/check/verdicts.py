@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from outlast.config.settings import Settings
 from outlast.core.evidence import Evidence
@@ -20,8 +22,7 @@ from outlast.space.space import same
 _MOST_NAMES = 40
 
 
-@dataclass(frozen=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """One trial that was run."""
 
     number: int  # in the order of the try
@@ -31,8 +32,8 @@ class Tried:
     cause: str = ""  # of its end, a word of `outlast.core.states.Cause`
     reason: str = ""  # of a failure, with the traceback's last line; of a pass, how it ended
     seconds: float = 0.0  # of training
-    scores: Mapping[str, float] = field(default_factory=dict)  # the objectives that were found
-    metrics: Mapping[str, float] = field(default_factory=dict)  # every metric name that was seen, with its last value
+    scores: Mapping[str, float] = {}  # the objectives that were found
+    metrics: Mapping[str, float] = {}  # every metric name that was seen, with its last value
     notes: tuple[str, ...] = ()  # what the search for the objectives noted
     traceback: str = ""  # the last one in its output, else the last lines of it; empty for a trial that passed
 

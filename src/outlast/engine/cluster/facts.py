@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from outlast.config.settings import Settings
 from outlast.executors.slurm.cluster_facts import Limits, Nodes, Partition, asked_partitions, walltime_s
@@ -12,8 +13,7 @@ from outlast.executors.slurm.planning import slot_limit, tasks_for
 from outlast.executors.slurm.section import SlurmOptions
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What ``sbatch --test-only`` said of a script."""
 
     script: str  # trials, finisher or controller
@@ -23,13 +23,12 @@ class Answer:
     limit: bool = False  # whether that is a limit, which passes
 
 
-@dataclass(frozen=True)
-class ClusterFacts:
+class ClusterFacts(Struct, frozen=True, dict=True):
     """All that the findings are made from."""
 
     settings: Settings
     options: SlurmOptions  # its slurm: section, completed
-    config: Mapping[str, str] = field(default_factory=dict)  # scontrol show config
+    config: Mapping[str, str] = {}  # scontrol show config
     partitions: Sequence[Partition] = ()  # all that we can see
     nodes: Sequence[Nodes] = ()  # of all partitions
     limits: Limits = field(default_factory=Limits)  # ours, by accounting

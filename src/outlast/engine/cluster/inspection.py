@@ -6,7 +6,8 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.config.slurm_section import read_site

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast._system.clock import utc_now
 from outlast.config.settings import Settings
@@ -30,8 +31,7 @@ _MADE_ROOM, _A_MOMENT = 10, 0.5  # tries, and seconds between them, before one m
 _LEASE_WITHIN = 60.0  # seconds that a submission waits for whoever holds the study
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(Struct, frozen=True):
     """What came of a submission."""
 
     verdict: Verdict | None  # the study is at rest: nothing was submitted

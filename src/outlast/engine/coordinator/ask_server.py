@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.plan import Verdict
@@ -152,8 +153,7 @@ class AskServer:
 _PIECE_BYTES = 1 << 16
 
 
-@dataclass
-class Conversation:
+class Conversation(Struct):
     """The coordinator's end of one attempt's socket.
 
     Each line is a question and gets one answer, in pieces if it is long (``more`` asks for the next).

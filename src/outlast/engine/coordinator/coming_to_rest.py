@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.plan import Limits, Verdict
 
 
-@dataclass
-class ComingToRest:
+class ComingToRest(Struct):
     """What was asked for: no new starts; running attempts are asked to end, or left to finish."""
 
     reason: str = ""  # user, halted, budget, deadline, paused, over; empty: nobody asked
@@ -19,7 +18,7 @@ class ComingToRest:
     drain: bool = False  # what runs may finish
     now: bool = False  # what runs ends without any grace
     halt: Verdict | None = None  # stands, whatever the trials that were running make of themselves
-    told: set[tuple[int, int, bool]] = field(default_factory=set)  # trial, attempt, whether now: its request is written
+    told: set[tuple[int, int, bool]] = set()  # trial, attempt, whether now: its request is written
 
     @property
     def told_as(self) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from outlast._system.clock import utc_now
 from outlast._system.files import write_atomic
@@ -39,8 +40,7 @@ from outlast.study.opened import Opened, opened_briefly
 Kind = Literal["confirm", "refit", "evaluate"]
 
 
-@dataclass(frozen=True)
-class Repetition:
+class Repetition(Struct, frozen=True):
     """A trial that a follow-up is to have: the configuration of one of the search's trials, and a seed.
 
     Attributes:
@@ -54,11 +54,11 @@ class Repetition:
 
     of: int
     seed: int
-    params: Mapping[str, Any] = field(default_factory=dict)
-    latent: Mapping[str, Any] = field(default_factory=dict)
-    distributions: Mapping[str, str] = field(default_factory=dict)
-    derived: Mapping[str, Any] = field(default_factory=dict)
-    told: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = {}
+    latent: Mapping[str, Any] = {}
+    distributions: Mapping[str, str] = {}
+    derived: Mapping[str, Any] = {}
+    told: Mapping[str, Any] = {}
 
     def created(self, number: int, at: str, revision: int, kind: Kind) -> list[Event]:
         """The records that make a trial of it."""
@@ -70,8 +70,7 @@ class Repetition:
         return [trial, *(ParamDrawn(number, k, self.params[k], text) for k, text in self.distributions.items())]
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(Struct, frozen=True):
     """A search that is followed up.
 
     Attributes:
@@ -132,8 +131,7 @@ def is_followup(study: Study) -> bool:
     return any(trial.of is not None for trial in study.trials.values())
 
 
-@dataclass(frozen=True)
-class Followup:
+class Followup(Struct, frozen=True):
     """One follow-up of a search, begun or not.
 
     Args:
@@ -144,7 +142,7 @@ class Followup:
 
     search: Search
     kind: Kind
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = {}
 
     @property
     def folder(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast.analysis.intervals import mean
@@ -62,8 +62,7 @@ def fresh_seeds(search: Search, known: Study, number: int) -> list[int]:
     return there
 
 
-@dataclass(frozen=True)
-class Confirmation:
+class Confirmation(Struct, frozen=True, dict=True):
     """A search, its best run again, and what is wanted of it.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast._system.reading import read_json
@@ -31,8 +33,7 @@ _UNUSED = {"resume_args": None, "oom": None}
 _WAITING = (TrialState.CREATED, TrialState.INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(Struct, frozen=True):
     """What is scored.
 
     Attributes:
@@ -141,8 +142,7 @@ def model_of(search: Search, paths: StudyPaths, settings: Settings, trial: Trial
     return Model(of, trial.seed, refit, trial.finished_at or "", path, checkpoints)
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """An evaluation as it is to be.
 
     Attributes:

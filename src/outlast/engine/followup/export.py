@@ -13,10 +13,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.files import remove_tree, rename, write_atomic
@@ -48,8 +48,7 @@ _REPORT = StudyNames.report.name
 _SUFFIXES = (".tar.gz", ".tgz", ".zip")
 
 
-@dataclass(frozen=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """What came of an export.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.reading import read_json
 from outlast._version import __version__
@@ -31,8 +32,7 @@ _ASK = (
 )
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is exported: a trial's configuration, what trained it last, and what that left."""
 
     chosen: Chosen
@@ -40,7 +40,7 @@ class Subject:
     paths: StudyPaths
     trial: Trial  # in that study
     model: Model | None
-    told: list[str] = field(default_factory=list)
+    told: list[str] = []
 
     @property
     def refitted(self) -> bool:

@@ -7,9 +7,10 @@ the same look when it goes on. A look at several models (a refit with several se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
+
+from msgspec import Struct
 
 from outlast._system.reading import read_json
 from outlast.core.fold import Study
@@ -25,8 +26,7 @@ from outlast.study.layout import StudyPaths
 REPLACED = "not scored: another model took the place of this one before"
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """A look at the test set.
 
     Attributes:

@@ -6,8 +6,10 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.files import write_atomic
 from outlast._system.reading import read_bytes, read_json
@@ -33,8 +35,7 @@ from outlast.study.layout import StudyPaths
 ONE_TRAINING = {"seeds": None, "folds": None, "timeout": None, "timeout_counts": None}
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """The trial of a search that is trained for good.
 
     Attributes:
@@ -48,8 +49,7 @@ class Chosen:
     why: str
 
 
-@dataclass(frozen=True)
-class Refit:
+class Refit(Struct, frozen=True):
     """A refit as it is to be.
 
     Attributes:

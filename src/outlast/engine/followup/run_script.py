@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from outlast.config.command import CommandContext, render_command
 from outlast.config.settings import Settings
@@ -27,8 +27,7 @@ cd "$here/{code}"
 """
 
 
-@dataclass(frozen=True)
-class Runnable:
+class Runnable(Struct, frozen=True):
     """A command of a model.
 
     Attributes:

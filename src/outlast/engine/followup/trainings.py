@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.records import Trial
@@ -13,8 +14,7 @@ from outlast.engine.followup.child import Followup, Repetition, lay_out
 from outlast.study.layout import StudyPaths
 
 
-@dataclass(frozen=True)
-class Trainings:
+class Trainings(Struct, frozen=True):
     """What there is to run.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -38,16 +39,14 @@ Last: TypeAlias = Callable[[Coordinator, "Verdict | None"], object]
 _WITHDRAWN = ("array", "controller")  # jobs that a study at rest has no use for
 
 
-@dataclass
-class Memory:
+class Memory(Struct):
     """What a process keeps between its turns: heartbeats only tell whoever sees them twice."""
 
-    pulses: dict[str, Pulse] = field(default_factory=dict)
+    pulses: dict[str, Pulse] = {}
     jobs: SlurmJobs | None = None
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """How the study stood at the end of a turn."""
 
     verdict: Verdict | None  # None: it goes on

@@ -11,9 +11,10 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import IO, Protocol
+
+from msgspec import Struct
 
 from outlast.config.secrets import is_masked, mask_text, variables_in, with_variables
 from outlast.config.settings import NotifySettings
@@ -46,8 +47,7 @@ class Address(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command that is given the message as JSON on its input."""
 
     argv: Sequence[str]
@@ -83,8 +83,7 @@ def _last_line(said: IO[bytes]) -> str:
     return mask_text(lines[-1]) if lines else ""
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(Struct, frozen=True):
     """A service by its Apprise URL."""
 
     url: str

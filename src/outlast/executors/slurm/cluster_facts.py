@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: For ``sacctmgr show assoc format=``, and after it what a QOS calls the same.
 LIMIT_FIELDS = {
@@ -18,8 +19,7 @@ _GPUS = re.compile(r"(?:^|,)(?:gres/)?gpu(?:(?:[:=][^:=,()]+)?[:=](\d+)|:[^:,()]
 _SIZES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
-@dataclass(frozen=True)
-class Partition:
+class Partition(Struct, frozen=True):
     """One partition."""
 
     name: str
@@ -34,8 +34,7 @@ class Partition:
     node_list: str = ""  # its nodes, as n[1-4]
 
 
-@dataclass(frozen=True)
-class Nodes:
+class Nodes(Struct, frozen=True):
     """Nodes of a partition that are alike."""
 
     partition: str
@@ -46,8 +45,7 @@ class Nodes:
     usable: bool  # whether they run jobs now, or could: neither down nor drained
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The tightest limits of a user over associations and QOS; ``None``: none is known."""
 
     submitted: int | None = None  # jobs in the queue at once, each task of an array counted

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
 from outlast._system.files import write_atomic
@@ -23,8 +25,7 @@ _AGAIN_AFTER = 30.0  # seconds after a limit, or no answer
 _SOON = 5.0  # seconds between two listings while somebody waits for what they say
 
 
-@dataclass
-class _Submission:
+class _Submission(Struct):
     script: str
     job: str = ""  # "": not known
     restarts: int = 0  # of the job when it took the attempt

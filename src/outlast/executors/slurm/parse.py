@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from outlast.core.evidence import JobEnd
 
@@ -70,8 +72,7 @@ def life_of(state: str) -> JobLife:
     return _LIVES.get(_word(state), JobLife.UNKNOWN)
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """One job, or one task of an array."""
 
     id: str  # 123, or 120_7 for a task

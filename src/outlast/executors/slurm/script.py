@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from outlast._system.job_environment import ENDS_IN
 
 
-@dataclass(frozen=True)
-class JobScript:
+class JobScript(Struct, frozen=True):
     """One script."""
 
     purpose: str  # one line for whoever reads it
@@ -19,9 +19,9 @@ class JobScript:
     command: Sequence[str]  # argv of what it becomes
     directory: str  # where it runs
     # further options of sbatch, without dashes before them; None is a flag
-    options: Mapping[str, str | None] = field(default_factory=dict)
+    options: Mapping[str, str | None] = {}
     setup: Sequence[str] = ()  # lines of shell before the command
-    environment: Mapping[str, str] = field(default_factory=dict)  # further variables
+    environment: Mapping[str, str] = {}  # further variables
     comment: str = ""  # by which the job is found again
     by_hand: Sequence[str] = ()  # lines that say how the same is done without SLURM
     walltime_s: float | None = None  # seconds that the job asks for; None where that is not known

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from outlast.config.settings import ResourceSettings
 from outlast.config.slurm_section import OWN_KEYS
@@ -21,13 +22,12 @@ _SIGNAL = re.compile(r"(?:(?P<to>[RB]):)?(?P<name>[A-Z]+\d?|\d+)(?:@(?P<at>\d+))
 _NOTICE_S = 60.0  # by default; likewise
 
 
-@dataclass(frozen=True)
-class SlurmOptions:
+class SlurmOptions(Struct, frozen=True):
     """Typed. Options of sbatch are by name without dashes before them; ``None`` is a flag."""
 
     mode: Literal["array", "controller"] = "array"  # how trials get to nodes
-    sbatch: Mapping[str, str | None] = field(default_factory=dict)  # for jobs that run trials
-    small: Mapping[str, str | None] = field(default_factory=dict)  # for the finisher and the controller
+    sbatch: Mapping[str, str | None] = {}  # for jobs that run trials
+    small: Mapping[str, str | None] = {}  # for the finisher and the controller
     setup: tuple[str, ...] = ()  # lines of shell before the command
     trials_per_task: int = 1  # one after the other
     trials_at_once: int = 1  # side by side in one task

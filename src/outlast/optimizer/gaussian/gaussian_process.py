@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from scipy.linalg import cho_solve, cholesky, lapack
 from scipy.optimize import fmin_l_bfgs_b
 from scipy.special import erfcx, log_ndtr, ndtr
@@ -69,8 +69,7 @@ def _squared(a: Array, b: Array, choice: bool) -> Array:
     return (apart != 0).astype(float) if choice else apart * apart
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What a kernel is made of: weights (parameters,), the variance of the true values, and that of the noise."""
 
     weights: Array

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
@@ -28,15 +28,14 @@ class End(Enum):
     RAN, PRUNED, FAILED = range(3)
 
 
-@dataclass
-class Told:
+class Told(Struct):
     """What is known of the trials, as rows."""
 
     #: Those that ended, in order of their numbers; smaller values are better, and what failed has none.
-    ended: list[tuple[Array, End, float]] = field(default_factory=list)
+    ended: list[tuple[Array, End, float]] = []
     #: The last of those that run.
-    running: list[Array] = field(default_factory=list)
-    tried: set[bytes] = field(default_factory=set)
+    running: list[Array] = []
+    tried: set[bytes] = set()
     #: How many trials there are, whatever they teach.
     begun: int = 0
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
+
+from msgspec import Struct
 
 from outlast.config.store_address import masked_address
 from outlast.core.nearest import nearest
@@ -26,8 +27,7 @@ LISTED = 1_000
 _WAS_RUNNING = "was running in the study that it was imported from"
 
 
-@dataclass(frozen=True)
-class ImportedStudy:
+class ImportedStudy(Struct, frozen=True):
     """A study read from an Optuna storage."""
 
     name: str

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, astuple
 
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -37,8 +39,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True)
-class IndexRow:
+class IndexRow(Struct, frozen=True):
     """A row of Optuna's tables. Times are UTC as Optuna 5 stores them, attributes are JSON texts."""
 
     number: int
@@ -49,24 +50,26 @@ class IndexRow:
     params: tuple[tuple[str, float, str], ...]  # name, internal value, distribution's JSON
     curve: tuple[tuple[int, float], ...]
     attrs: tuple[tuple[str, str], ...]
-    claim: str | None = field(default=None, compare=False)
     system: tuple[tuple[str, str], ...] = ()  # what the objective noted for Optuna, as JSON texts
+    claim: str | None = None  # of a row that somebody enqueued: which one; a row that was read does not say
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IndexRow) and astuple(self)[:-1] == astuple(other)[:-1]  # whatever it was made from
 
     def keys(self) -> tuple[frozenset[str], frozenset[str]]:
         """Names of the user and of the system attributes that are the ledger's."""
         return frozenset(OUR_ATTRS) | {k for k, _ in self.attrs}, frozenset(k for k, _ in self.system)
 
 
-@dataclass(frozen=True)
-class ForeignRow:
+class ForeignRow(Struct, frozen=True):
     """A row that Outlast did not write."""
 
     key: str  # INDEX_ID:TRIAL_ID, what a trial made from it carries as its claim
     trial_id: int
     number: int
     state: str  # Optuna's word
-    params: dict[str, Any] = field(default_factory=dict)  # that were asked for (a waiting row), or those it has
-    user_attrs: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = {}  # that were asked for (a waiting row), or those it has
+    user_attrs: dict[str, Any] = {}
 
     @property
     def waiting(self) -> bool:
@@ -174,10 +177,10 @@ class Teller:
         running = []
         for number, trial in self._study.trials.items():
             if not trial.state.finished:
-                running.append(vars(self._maker.row(trial, curves.get(number))))
+                running.append(asdict(self._maker.row(trial, curves.get(number))))
             elif self._told.get(number) != trial.finished_at:
                 self._told[number] = trial.finished_at
-                self._finished.append(vars(self._maker.row(trial)))
+                self._finished.append(asdict(self._maker.row(trial)))
         return {"seen": len(self._finished), "rows": [*self._finished[seen:], *running]}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from outlast.config.settings import Settings
 from outlast.errors import LeaseLost
@@ -24,7 +25,7 @@ REPLACE_SECONDS = 30.0
 
 def claimed(draw: Draw, row: ForeignRow) -> Draw:
     """The proposal with a note that it comes from this row of the index: the row becomes the trial's."""
-    return dataclasses.replace(draw, system_attrs={**draw.system_attrs, CLAIM: row.key})
+    return replace(draw, system_attrs={**draw.system_attrs, CLAIM: row.key})
 
 
 class IndexWriter(WrittenBehind):

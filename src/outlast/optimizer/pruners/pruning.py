@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from outlast.config.plugins import check_options, quiet
 from outlast.config.settings import Settings
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from outlast.optimizer.pruners.optuna_pruner import OptunaPruner
 
 
-@dataclass
-class Watched:
+class Watched(Struct):
     """What is known of a trial. The row shares the points' dictionary: a report costs no new row."""
 
     state: TrialState = TrialState.RUNNING
-    points: dict[int, float] = field(default_factory=dict)
-    settled: dict[int, float] = field(default_factory=dict)  # those of attempts that ended
+    points: dict[int, float] = {}
+    settled: dict[int, float] = {}  # those of attempts that ended
     value: float | None = None
 
 

@@ -12,10 +12,11 @@ import binascii
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from outlast.errors import StudyFileError
 from outlast.optimizer.pruners.pruning_fields import Fields, at_place
@@ -55,8 +56,7 @@ class Curve:
         return self.values[place] if place < len(self.steps) else None
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a rule looks at."""
 
     number: int  # of the trial that reported

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from optuna.distributions import distribution_to_json
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
@@ -52,7 +52,7 @@ def as_expected(found: IndexRow, expected: IndexRow | None) -> IndexRow:
     attrs = tuple((key, text) for key, text in found.attrs if text != "null")
     own = frozenset(()) if expected is None else expected.keys()[1]
     system = tuple((key, text) for key, text in found.system if key in own)
-    row = dataclasses.replace(found, attrs=attrs, system=system)
+    row = replace(found, attrs=attrs, system=system)
     if expected is None:
         return row
     same = sorted(attrs) == sorted(expected.attrs) and sorted(system) == sorted(expected.system)

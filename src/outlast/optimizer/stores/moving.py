@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -32,8 +32,7 @@ from outlast.optimizer.stores.store_statements import StoreConnection
 _A_COPY = "this copy stays as it is now; `index:` writes a study by itself, and only where no other has its name"
 
 
-@dataclass(frozen=True)
-class WholeStudy:
+class WholeStudy(Struct, frozen=True):
     """Everything that a storage says about a study, but the numbers by which it finds it."""
 
     name: str
@@ -46,7 +45,7 @@ class WholeStudy:
         """For comparing: attributes in one order, NaN equal to itself, our own mark left out."""
         own = {key: value for key, value in self.system_attrs.items() if key != INDEX}
         rows = [
-            dataclasses.replace(
+            replace(
                 row, attrs=tuple(sorted(row.attrs)), system=tuple(sorted(row.system)), params=tuple(sorted(row.params))
             )
             for row in self.rows
@@ -55,8 +54,7 @@ class WholeStudy:
         return f"{self.name} {self.directions} {attrs} {rows!r}"
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """What became of a study."""
 
     name: str

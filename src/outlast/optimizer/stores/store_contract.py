@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index.index_rows import IndexRow
@@ -20,16 +21,14 @@ class NotYet(Exception):
     """It can only be said by writing the whole study, which was done a moment ago."""
 
 
-@dataclass(frozen=True)
-class Whose:
+class Whose(Struct, frozen=True):
     """Which of the studies of one name is meant."""
 
     identity: str  # tells it from all others
-    earlier: Mapping[str, str] = field(default_factory=dict)  # those of this folder before --fresh, and their names now
+    earlier: Mapping[str, str] = {}  # those of this folder before --fresh, and their names now
 
 
-@dataclass(frozen=True)
-class Writing:
+class Writing(Struct, frozen=True):
     """What one transaction is to make of a study's rows."""
 
     rows: list[IndexRow]

@@ -7,7 +7,6 @@ where it is gone, and a trial that is only created appears when it begins.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
@@ -15,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._base import BaseJournalBackend
@@ -307,11 +307,11 @@ class JournalSession:
     def _carried(self, trial: FrozenTrial, refused: Mapping[str, str]) -> IndexRow:
         """Somebody else's row, with the key by which it is known already; failed where it is refused just now."""
         row, key = row_of_trial(trial), self._key(trial)
-        row = dataclasses.replace(row, system=(*row.system, (KEY, json.dumps(key))))
+        row = replace(row, system=(*row.system, (KEY, json.dumps(key))))
         if key not in refused or trial.state is not Row.WAITING:
             return row
         attrs = (*row.attrs, ("reason", json.dumps(refused[key])))
-        return dataclasses.replace(row, state="FAIL", finished=stored_time(utc_now()), attrs=attrs)
+        return replace(row, state="FAIL", finished=stored_time(utc_now()), attrs=attrs)
 
     def _key(self, trial: FrozenTrial) -> str:
         return _key(trial, self._note["id"])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from outlast.optimizer.ranges import FloatRange, IntRange
 
@@ -31,8 +31,7 @@ Array = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.intp]
 
 
-@dataclass
-class Bells:
+class Bells(Struct):
     """Kernels of a number: normal distributions, cut at the ends of the range."""
 
     mu: Array  # logarithms, if `log`
@@ -50,8 +49,7 @@ class Bells:
         return bool(len(self.mu) and np.abs(self.mu - 0.5 * (self.low + self.high)).max() <= _FARTHEST * range_)
 
 
-@dataclass
-class Choices:
+class Choices(Struct):
     """Kernels of choices: each stands for one of them, and the last for none."""
 
     chosen: Numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
@@ -12,8 +11,7 @@ from outlast.optimizer.failure_feedback import Row
 from outlast.optimizer.ranges import Range
 
 
-@dataclass(frozen=True, eq=False)
-class Shape:
+class Shape(Struct, frozen=True, eq=False):
     """Which parameters a trial has, and what they were drawn from. Trials that have the same share one."""
 
     ranges: Mapping[str, Range]
@@ -29,8 +27,7 @@ class Ended(Struct, gc=False):
     violation: float = 0.0  # by how much it breaks its constraints
 
 
-@dataclass
-class Group:
+class Group(Struct):
     """Trials of one shape, with the values of its parameters."""
 
     shape: Shape

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from outlast.core.evidence import Report
 from outlast.runner.capture.metric_files import FoundFile, MetricFiles
@@ -18,14 +19,13 @@ _LAST_MARKER = "Best validation score"
 _PLAINLY = "write plain numbers (1234.5)"
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What was found of an attempt's scores."""
 
-    scores: dict[str, float] = field(default_factory=dict)  # of the objectives that were found
+    scores: dict[str, float] = {}  # of the objectives that were found
     source: str = ""  # report, file, hook, marker, output, pattern or score_file; several joined by +
     notes: tuple[str, ...] = ()  # disagreements between sources, names that were matched loosely, what was not found
-    metrics: dict[str, float] = field(default_factory=dict)  # every name that was seen anywhere → its last value
+    metrics: dict[str, float] = {}  # every name that was seen anywhere → its last value
     reports: tuple[Report, ...] = ()  # the objectives' curve
     missing: tuple[str, ...] = ()  # objectives that were not found
 

@@ -8,9 +8,10 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from outlast._system.reading import list_names
 from outlast.core.file_names import StudyNames
@@ -34,8 +35,7 @@ class _Stamp(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True):
     """One file that was read."""
 
     path: str

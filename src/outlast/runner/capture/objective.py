@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
 
 _MOST_NAMES = 1000
 
@@ -16,8 +17,7 @@ def writable(name: str) -> str:
     return name if name.isascii() else name.encode("utf-8", "replace").decode()
 
 
-@dataclass(frozen=True)
-class Objective:
+class Objective(Struct, frozen=True):
     """One metric that the study optimises."""
 
     name: str
@@ -29,8 +29,7 @@ class Objective:
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Objective:
         """Made from a plain object; unknown keys are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in obj.items() if key in known})
+        return cls(**{key: value for key, value in obj.items() if key in cls.__struct_fields__})
 
     def better(self, value: float, than: float) -> bool:
         """Whether the first value is the better one. NaN is never better, and anything is better than NaN."""
@@ -39,8 +38,7 @@ class Objective:
         return value > than if self.goal == "maximize" else value < than
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What was seen of one name. ``low`` and ``high`` leave NaN out while there is anything else."""
 
     last: float

@@ -7,8 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from outlast.core.evidence import Report
 from outlast.core.file_names import AttemptPaths
@@ -22,12 +23,11 @@ from outlast.runner.capture.reports import FILED, PRINTED, ReportsReader
 from outlast.runner.capture.scanner import OutputScanner
 
 
-@dataclass(frozen=True)
-class Captured(Collected):
+class Captured(Collected, frozen=True):
     """What was found of the scores, and the rest of what a runner knows of a training that is over."""
 
     tail: tuple[str, ...] = ()
-    traceback: str = field(default="")
+    traceback: str = ""
     acknowledged: str = ""
     done: bool = False
     pruned: bool = False
@@ -130,7 +130,7 @@ class CaptureSession:
             torn=torn,
         )
         return Captured(
-            **vars(found),
+            **asdict(found),
             tail=self._scanner.tail,
             traceback=self._scanner.traceback,
             acknowledged=self._reader.acknowledged,
