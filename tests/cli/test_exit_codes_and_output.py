@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -55,6 +56,27 @@ def test_no_cycles_are_looked_for_while_a_study_is_read_once(here, monkeypatch):
     here("run", "--trials", "1")
     os.unlink(re.search(r"details are in (\S+)\n", here("status").err)[1])
     assert (seen, gc.isenabled()) == ([False], True)
+
+
+def test_nor_until_a_search_runs(here, monkeypatch):
+    seen = []
+    for step in ("launch.make_ready", "hold.run.slots_of", "hold.run.Coordinator", "hold.run.stopping_at_signals"):
+        name = f"outlast.engine.{step}"
+        monkeypatch.setattr(name, _noting(seen, pkgutil.resolve_name(name)))
+    assert here("run").code == 0 and (seen, gc.isenabled()) == ([False, False, True, True], True)
+
+
+def test_whoever_supervises_looks_for_cycles_again(here, monkeypatch):
+    seen = []
+    over = property(lambda _: seen.append(gc.isenabled()) or 1 / 0)
+    monkeypatch.setattr("outlast.engine.campaign.supervisor.Supervisor.is_over", over)
+    os.rename(here.study(name="other"), "other.yaml")
+    os.unlink(re.search(r"details are in (\S+)\n", here("run", here.study(), "other.yaml").err)[1])
+    assert seen == [True]
+
+
+def _noting(seen, call):
+    return lambda *args, **more: seen.append(gc.isenabled()) or call(*args, **more)
 
 
 def test_two_for_a_wrong_command_line(here):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from outlast._system.cycles import look_for_cycles_again
 from outlast.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run_cli(arguments: Sequence[str]) -> int:
         try:
             from outlast.cli.app import app
         finally:
-            gc.enable()
+            look_for_cycles_again()
         if "_OUTLAST_COMPLETE" in os.environ:  # a shell asks what could follow
             _complete(app)
         try:

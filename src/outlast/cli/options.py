@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from outlast._system.cycles import look_for_cycles_again
 from outlast.cli.help import Argument
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
 
 
 def collect_nothing() -> None:
-    """No search for cycles while a study is read once: next to all of it stays to the end, and is looked through in vain."""
+    """No search for cycles while a study is read: next to all of it stays to the end, and is looked through in vain."""
     gc.disable()
-    click.get_current_context().call_on_close(gc.enable)
+    click.get_current_context().call_on_close(look_for_cycles_again)
 
 
 def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -12,6 +12,7 @@ from outlast.cli.invocation import Invocation
 from outlast.cli.options import (
     WholeNumber,
     accept_option,
+    collect_nothing,
     complete_files,
     dir_option,
     fresh_option,
@@ -175,6 +176,7 @@ def run(
         outlast run study.yaml --deadline 11h
         outlast run --maximize val_acc --trials 20 -- python train.py --lr '~log(1e-5,1e-1)'
     """
+    collect_nothing()
     from outlast.cli.running.run_meant import has_come_to_rest, run_one, run_several
     from outlast.engine.campaign.planned import HowToRun
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
+from outlast._system.cycles import look_for_cycles_again
 from outlast.cli.live.watching import Watching
 from outlast.cli.render.text import print_out
 from outlast.cli.running.banner import banner
@@ -50,6 +51,7 @@ def run_here(
         with suppress(OSError):  # a pipe that nobody reads ends no search
             print_out(banner(opened.study, settings, folder, slots=slots, live=live, kept=kept, new=opened.new))
         watching = view.enter_context(closing(Watching(settings, live, folder)))
+        look_for_cycles_again()
         return Living(watching, paths) if supervised else watching
 
     def tell(_verdict: Verdict, study: Study) -> None:

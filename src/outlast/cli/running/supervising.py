@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from outlast._system.clock import utc_now
+from outlast._system.cycles import look_for_cycles_again
 from outlast._system.turning_log import append_words
 from outlast.cli.running.campaign_screen import CampaignScreen
 from outlast.config.settings import NotifySettings
@@ -168,6 +169,7 @@ def _supervise(
     hung_up: Callable[[], None],
 ) -> None:
     """Round after round until everything is over, or was stopped. A handler only takes note."""
+    look_for_cycles_again()
     heard: list[int] = []
     asked = gone = False
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
