@@ -1,26 +1,25 @@
 """Which line of a program's last words says what went wrong, and when two of them say the same. Pure functions over text.
 
-Long patterns are text here: `re` compiles one when a training has failed and it is first used.
+Patterns are text: `re` compiles one when a training has failed and it is first used.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
-FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?', re.MULTILINE)
-_HEADER = re.compile(r"^.{0,80}Traceback \(most recent call last\):", re.MULTILINE)
+_FRAME = r'^\s*File "([^"]+)", line (\d+)(?:, in (\S+))?'
+_HEADER = r"(?m)^.{0,80}Traceback \(most recent call last\):"
 _GROUP = "Exception Group Traceback (most recent call last):"
-_MARGIN = re.compile(r"^ *(?:\+-[+-].*$|\+ (?=Exception Group)|(?:\| ?)+|\+-+$)", re.MULTILINE)
-_NOT_SAID = re.compile(
+_MARGIN = r"(?m)^ *(?:\+-[+-].*$|\+ (?=Exception Group)|(?:\| ?)+|\+-+$)"
+_NOT_SAID = (
     r"During handling of the above|The above exception was|\S*Traceback \(most recent|Original Traceback|\"\"\"$"
 )
-_GROUP_ITSELF = re.compile(r"\S*Group: .*\(\d+ sub-exceptions?\)$")
-_NAMED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Group)\b")
+_GROUP_ITSELF = r"\S*Group: .*\(\d+ sub-exceptions?\)$"
+_NAMED = r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Group)\b"
 #: What launchers say when their child has failed: the same for every failure.
-_LAUNCHER = re.compile(
-    r"^torch\.distributed\.elastic\S*ChildFailedError|accelerate/commands/launch\.py|deepspeed/launcher/", re.MULTILINE
-)
+_LAUNCHER = r"(?m)^torch\.distributed\.elastic\S*ChildFailedError|accelerate/commands/launch\.py|deepspeed/launcher/"
 _CLOSING = (
     r"Set the environment variable HYDRA_FULL_ERROR|See https?://\S+ for more info"  # Hydra
     r"|wandb: (?!ERROR|Error|\w+Error)|🏃|🧪|COMET (?:INFO|WARNING)|\[neptune\] \[info"  # trackers
@@ -45,8 +44,8 @@ _VALUES = (
     r"|0x[0-9a-fA-F]+|\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-z]{8,}\b"  # an address, an id
     r"|[-+]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\b(?:True|False|None|nan|inf)\b"
 )
-_OPTION = re.compile(r"(?<=[\w-])=[^\s,)\]]+")
-_SEQUENCE = re.compile(r"#(?:\s*[,x×*]\s*#)+,?")
+_OPTION = r"(?<=[\w-])=[^\s,)\]]+"
+_SEQUENCE = r"#(?:\s*[,x×*]\s*#)+,?"
 
 
 class Raised(NamedTuple):
@@ -58,17 +57,17 @@ class Raised(NamedTuple):
 
 def is_launchers(text: str) -> bool:
     """Whether a launcher speaks in it of a child that failed."""
-    return _LAUNCHER.search(text) is not None
+    return re.search(_LAUNCHER, text) is not None
 
 
 def without_launcher(text: str) -> str:
     """What was said before a launcher reported that its child has failed; the whole text if nothing was."""
     if not is_launchers(text):
         return text
-    for header in _HEADER.finditer(text):
-        following = _HEADER.search(text, header.end())
-        if _LAUNCHER.search(text, header.start(), following.start() if following is not None else len(text)):
-            before = text[: header.start()]
+    headers = [header.start() for header in re.finditer(_HEADER, text)]
+    for header, following in pairwise([*headers, len(text)]):
+        if is_launchers(text[header:following]):
+            before = text[:header]
             return before if _candidates(before) else text
     return text
 
@@ -76,17 +75,17 @@ def without_launcher(text: str) -> str:
 def raised(text: str) -> list[Raised]:
     """The exceptions of a traceback in their order: the causes, the sub-exceptions of a group, at last what ended it."""
     group = _GROUP in text
-    plain = _MARGIN.sub("", text) if group else text
+    plain = re.sub(_MARGIN, "", text) if group else text
     found: list[Raised] = []
     told = plain.lstrip().startswith('File "')  # of a script that does not compile, or a traceback that was cut
     place, waiting = "", False
     for line in plain.splitlines():
         told = (told or "Traceback (most recent call last)" in line) and "(most recent call first)" not in line
-        frame = FRAME.match(line) if told else None
+        frame = re.match(_FRAME, line) if told else None
         if frame is not None:
             place, waiting = f"{frame[1].rsplit('/', 1)[-1]}:{frame[2]}", True
-        elif line and not line[0].isspace() and _NOT_SAID.match(line) is None:
-            if (waiting or (group and _NAMED.match(line))) and not (group and _GROUP_ITSELF.match(line)):
+        elif line and not line[0].isspace() and re.match(_NOT_SAID, line) is None:
+            if (waiting or (group and re.match(_NAMED, line))) and not (group and re.match(_GROUP_ITSELF, line)):
                 found.append(Raised(place, line.strip()[:_MOST_LETTERS]))
             waiting = False
     return found
@@ -112,5 +111,5 @@ def _candidates(text: str) -> list[str]:
 
 def alike(line: str) -> str:
     """The line without what differs between equal failures: numbers, paths, addresses, quoted values."""
-    masked = re.sub(_VALUES, "#", _OPTION.sub("=#", line[:_MOST_LETTERS]))
-    return _SEQUENCE.sub("#", masked)
+    masked = re.sub(_VALUES, "#", re.sub(_OPTION, "=#", line[:_MOST_LETTERS]))
+    return re.sub(_SEQUENCE, "#", masked)

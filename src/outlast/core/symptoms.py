@@ -1,6 +1,6 @@
 """What error messages mean, whatever framework wrote them, and what a person can do about them. Pure.
 
-What follows for a trial is decided in `outlast.core.faults`.
+What follows for a trial is decided in `outlast.core.faults`. Patterns are text: `re` compiles one when it is first used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class Symptom(Enum):
     TRANSIENT = "transient"
 
 
-#: Patterns, compiled by `re` when a training has failed.
 _MESSAGES: dict[Symptom, str] = {
     Symptom.GPU_MEMORY: (
         r"torch(\.cuda)?\.OutOfMemoryError|(CUDA|HIP|XPU) out of memory|MPS backend out of memory|CUDA error: out of memory"
@@ -54,8 +53,8 @@ _NO_VALUE = (
     r"|option --\S+ must not have an argument"
     r"|unrecognized arguments:.* (True|False)\b"
 )
-_KILLED = re.compile(r"killed by signal: Killed|[Ss]ignal 9\b|SIGKILL|^Killed$|exitcode\W+-9\b", re.MULTILINE)
-_FRAME_AND_CODE = re.compile(r'^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)*', re.MULTILINE)
+_KILLED = r"(?m)killed by signal: Killed|[Ss]ignal 9\b|SIGKILL|^Killed$|exitcode\W+-9\b"
+_FRAME_AND_CODE = r'(?m)^\s*File "[^"]+", line \d+.*\n?(?:[ \t]{4,}.*\n?)*'
 
 
 def symptom_of(text: str) -> Symptom | None:
@@ -76,7 +75,7 @@ def line_about(symptom: Symptom, text: str) -> str:
 
 def was_killed(text: str) -> bool:
     """Whether a message says that a process was ended by SIGKILL: of a data loader, of a rank."""
-    return _KILLED.search(text) is not None
+    return re.search(_KILLED, text) is not None
 
 
 def told_story(traceback: str, tail: Sequence[str]) -> str:
@@ -94,7 +93,7 @@ def told_story(traceback: str, tail: Sequence[str]) -> str:
 
 def _said(text: str) -> str:
     """The text without its stack frames: what a line of code mentions has not happened."""
-    return _FRAME_AND_CODE.sub("", text)
+    return re.sub(_FRAME_AND_CODE, "", text)
 
 
 def last_words(text: str) -> str:
