@@ -64,16 +64,16 @@ def load_search(
     document = yaml.read(path)
     if CAMPAIGN_KEY in document.data:
         return _campaign(document, path, changes, metric, name, parallel)
+    own = name or document.data.get("name")
     pool = () if parallel is None else (f"parallel={parallel}",)
     called = None if name is None else (name, Place("--name"))
-    found = read_studies(path, read_chain(path), changes=(*changes, *pool), metric=metric, name=called)
+    found = read_studies(path, read_chain(path, document), changes=(*changes, *pool), metric=metric, name=called)
     if len(found) == 1:
         if isinstance(found[0][1], StudyFileError):
             raise found[0][1]
         return found[0][1]
     if pool:  # of all of them together, then
         found = read_studies(path, read_chain(path), changes=changes, metric=metric, name=called)
-    own = name or document.data.get("name")
     of_all = own and "{" not in str(own)  # `{backbone}` is of each study
     stem = native.clean_name(str(own if of_all else os.path.splitext(os.path.basename(path))[0]))
     return CampaignFile(name=stem, studies=tuple(carried(found)), parallel=parallel)

@@ -16,8 +16,8 @@ def read_chain(file: str, extending: Document | None = None) -> list[Document]:
     """A file and all that it extends, the farthest first. A base's own name is not handed down.
 
     Args:
-        file: To be read, or what `extending` stands in.
-        extending: A part of that file which is a study.
+        file: To be read, or what `extending` is of.
+        extending: That file as it was read, or a part of it which is a study. Taken over: it is changed.
 
     Raises:
         StudyFileError: One of them cannot be read, or they go round in a circle.
@@ -29,8 +29,8 @@ def read_chain(file: str, extending: Document | None = None) -> list[Document]:
         real = os.path.realpath(here)
         if real in seen:
             raise documents[-1].error(("extends",), f"goes round in a circle: `{here}` is extended already")
+        seen.append(real)
         if document is None:
-            seen.append(real)
             document = yaml.read(here)
         if documents:
             document.data.pop("name", None)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Struct
 
 from outlast.optimizer.ranges import FloatRange, IntRange
@@ -27,8 +27,8 @@ _FARTHEST = 4.0  # from the middle of the range, in ranges: beyond, too few digi
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _erfc = np.frompyfunc(math.erfc, 1, 1)
 
-Array = npt.NDArray[np.float64]
-Numbers = npt.NDArray[np.intp]
+Array = np.ndarray[Any, np.dtype[np.float64]]
+Numbers = np.ndarray[Any, np.dtype[np.intp]]
 
 
 class Bells(Struct):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import sys
 from itertools import count
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array = np.ndarray[Any, np.dtype[np.float64]]
 
 #: So many numbers at once Optuna calculates in another way, with other last digits.
 TOO_MANY = 2000
