@@ -99,6 +99,31 @@ def test_fits_says_why_not():
     )
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "kind", "width", "other"]),
+        st.sampled_from([0, 1, 2, 8, 9, "x", "z", True]),
+        max_size=4,
+    )
+)
+def test_a_space_without_conditions_says_what_one_says_whose_conditions_are_met(params):
+    plain = {
+        "a": {"min": 0, "max": 2},
+        "b": {"min": 1, "max": 9},
+        "kind": {"values": ["x", "y"]},
+        "width": {"value": 8},
+    }
+    bound = {name: {**of, "when": {"width": [8]}} for name, of in plain.items() if name != "width"}
+    assert space("a < b", **_copies(plain)).fits(params) == space("a < b", width={"value": 8}, **_copies(bound)).fits(
+        params
+    )
+    assert space(**_copies(plain)).fits(params) == space(width={"value": 8}, **_copies(bound)).fits(params)
+
+
+def _copies(definitions):
+    return {name: dict(of) for name, of in definitions.items()}
+
+
 def test_constraints_see_constants_and_dotted_and_hyphened_names():
     parameters = [
         define("optimizer.lr", {"min": 0.0, "max": 1.0}),

@@ -103,14 +103,14 @@ class Space:
             self.encode(params)
         except ValueError as error:
             return str(error)
-        active = {parameter.name for parameter in self.active(params)}
+        active = self._unconditional or {parameter.name for parameter in self.active(params)}
         for name in params:
             if name not in active and not self._by_name[name].constant:
                 return f"{name}: has a value where it is not active"
-        missing = sorted(active - set(params))
+        missing = active - params.keys()
         if missing:
-            return f"{missing[0]}: has no value"
-        values = self.complete(params)
+            return f"{min(missing)}: has no value"
+        values = self.complete(params) if self.constraints else {}
         broken = [c.text for c in self.constraints if not c.holds(_spelled(c, values))]
         return f"constraint `{broken[0]}` does not hold" if broken else None
 
@@ -167,6 +167,12 @@ class Space:
         return nested
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _unconditional(self) -> frozenset[str]:
+        """The names of the sampled parameters, where each of them is always active; none where conditions tell."""
+        names = frozenset(parameter.name for parameter in self.sampled)
+        return frozenset() if any(parameter.when for parameter in self._ordered) else names
 
     def _walk(self, values: Mapping[str, Any]) -> Iterator[Parameter]:
         """Every active parameter but the constants without a condition. ``values`` may grow between two of them."""

@@ -125,7 +125,7 @@ def fitted_anew(study: Study, settings: Settings, now: str) -> list[Event]:
         now: Time for the records.
     """
     space = Space.from_parameters(settings.parameters, settings.constraints)
-    names = [metric.name for metric in settings.metrics]
+    names, searched = [metric.name for metric in settings.metrics], {parameter.name for parameter in space.sampled}
     constants: dict[int, dict[str, Any]] = {}
     events: list[Event] = []
     for trial in study.trials.values():
@@ -135,7 +135,8 @@ def fitted_anew(study: Study, settings: Settings, now: str) -> list[Event]:
         if trial.distributions or (trial.state is TrialState.FAILED and not left_out):
             continue
         if trial.revision not in constants:
-            constants[trial.revision] = _constants(study, trial.revision)
+            known = _constants(study, trial.revision)
+            constants[trial.revision] = {name: value for name, value in known.items() if name in searched}
         own = _missing(trial, space, constants[trial.revision])
         measured = _measured_by(study, trial)
         why = "it was measured by another metric" if measured not in (None, names) else None
@@ -176,9 +177,10 @@ def _constants(study: Study, number: int) -> dict[str, Any]:
 
 
 def _missing(trial: Trial, space: Space, constants: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that the trial does not have on record because they were constants then, and are searched over now."""
-    wanted = {parameter.name for parameter in space.sampled} - set(trial.params)
-    known = {name: value for name, value in constants.items() if name in wanted}
+    """Those of the `constants` of then that are searched over now, and that the trial does not have on record."""
+    known = {name: value for name, value in constants.items() if name not in trial.params}
+    if not known:
+        return {}
     active = {parameter.name for parameter in space.active({**trial.params, **known})}
     return {name: value for name, value in known.items() if name in active}
 
