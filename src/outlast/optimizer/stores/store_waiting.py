@@ -6,7 +6,8 @@ import contextlib
 import os
 import re
 import threading
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index.index_rows import ForeignRow
