@@ -32,14 +32,14 @@ READING = LEDGER | {"config", "space"}
 #: The command, the rooms of ours that it loads beside `cli` and `errors`, the packages of others, and how many modules of ours
 #: at most.
 COMMANDS = [
-    (["--help"], {"core", "study"}, {"click", "msgspec"}, 33),
-    (["--version"], set(), {"click"}, 9),
-    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}, 102),
+    (["--help"], {"_system", "core", "study"}, {"click"}, 33),
+    (["--version"], {"_system"}, {"click"}, 10),
+    (["status"], READING | {"monitor"}, {"click", "msgspec", "rich"}, 103),
     (["show"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 122),
     (["show", "0"], READING | {"engine.attempts", "monitor", "results"}, {"click", "msgspec", "rich"}, 112),
-    (["logs", "small", "0"], LEDGER, {"click", "msgspec"}, 54),
-    (["stop"], LEDGER | {"engine.campaign", "engine.care"}, {"click", "msgspec"}, 59),
-    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}, 83),
+    (["logs", "small", "0"], LEDGER, {"click", "msgspec"}, 55),
+    (["stop"], LEDGER | {"engine.campaign", "engine.care"}, {"click", "msgspec"}, 60),
+    (["clean", "--dry-run"], READING | {"engine.care", "engine.derived", "results"}, {"click", "msgspec"}, 84),
 ]
 
 

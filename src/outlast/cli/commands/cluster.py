@@ -19,9 +19,9 @@ from outlast.cli.options import (
     study_argument,
 )
 from outlast.cli.targets.locate import the_folder
-from outlast.cli.targets.search_request import SearchRequest
 
 if TYPE_CHECKING:
+    from outlast.cli.targets.search_request import SearchRequest
     from outlast.config.settings import Settings
     from outlast.core.fold import Study
     from outlast.engine.care.warm_start import WarmStart

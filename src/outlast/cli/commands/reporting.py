@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import webbrowser
 from datetime import datetime, timezone
 from typing import Any
 
@@ -75,6 +74,8 @@ def report(
         raise StorageError.of(error, "the report cannot be written") from error
     click.echo(os.path.relpath(path))
     if show:
+        import webbrowser
+
         webbrowser.open(f"file://{os.path.abspath(path)}")
 
 
