@@ -8,7 +8,7 @@ import textwrap
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outlast.config import native
@@ -301,6 +301,11 @@ values = st.recursive(
 
 
 @given(st.sampled_from(sorted(set(native.STUDY_FILE.shapes) - {"parameters"})), values)
+@example("tracking", ["A:A", "A:A"])
+@example("command", "python train.py --name 'a")
+@example("command", "python train.py \\")
+@example("command", " \n")
+@example("slurm", {"srun": "--cpu-bind='none"})
 def test_any_value_of_any_key_is_accepted_by_both_or_by_none(key, value):
     assert schema_accepts({key: value}) == shape_accepts({key: value})
 

@@ -83,6 +83,7 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     _pruner(settings, at)
     _oom(settings, at)
     _isolation(settings, at, here=files)
+    _sinks(settings, at.child("tracking"))
     if files and settings.config is not None:
         notes += _config_file(settings, at)
     notes += _empty_trackers(at.document.data.get("tracking"))
@@ -91,6 +92,14 @@ def check(settings: Settings, at: At, *, files: bool) -> tuple[str, ...]:
     if settings.later.get("selection") is not None:
         notes.append("`selection`: without effect; `confirm.prefer` says how the best is chosen")
     return tuple(notes)
+
+
+def _sinks(settings: Settings, at: At) -> None:
+    """Of a class of one's own, one sink: they are told apart by its path."""
+    names = [each.name for each in settings.tracking.sinks]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        cure = "one sink that sends to both, or a subclass for the second one"
+        raise at.error(f"`{twice}` is there {names.count(twice)} times", cure)
 
 
 def _isolation(settings: Settings, at: At, *, here: bool) -> None:

@@ -130,17 +130,6 @@ NOTIFY = Checked(
 )
 
 
-def _tracking(given: Any, at: At) -> TrackingSettings:
-    """What it says; of a class of one's own, one sink: they are told apart by its path."""
-    found = TrackingSettings.of(given)
-    names = [each.name for each in found.sinks]
-    for name in names:
-        if names.count(name) > 1:
-            cure = "one sink that sends to both, or a subclass for the second one"
-            raise at.error(f"`{name}` is there {names.count(name)} times", cure)
-    return found
-
-
 _TRACKER = Word(tuple(TRACKERS), dotted=True)
 _TRACKING = Checked(
     ByType(
@@ -149,7 +138,7 @@ _TRACKING = Checked(
         mapping=section(TrackingSettings),
         description="where the search is sent: mlflow, azure_ml, wandb, tensorboard, a class of your own, or several",
     ),
-    _tracking,
+    lambda given, at: TrackingSettings.of(given),
 )
 
 STUDY_FILE = Fields(

@@ -61,6 +61,9 @@ class Word(Shape, frozen=True):
 
 #: ``package.module.Class`` or ``package.module:Class``.
 DOTTED = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*[.:][A-Za-z_][A-Za-z0-9_]*$(?!\n)"
+_ESCAPED_OR_QUOTED = r"""\\[\s\S]|'[^']*'|"(?:[^"\\]|\\[\s\S])*\""""
+#: What `shlex.split` finds words in: every quote is closed, and no backslash is the last character.
+SHELL_WORDS = rf"""^[ \t\r\n]*(?:[^'"\\ \t\r\n]|{_ESCAPED_OR_QUOTED})(?:[^'"\\]|{_ESCAPED_OR_QUOTED})*$(?!\n)"""
 
 
 class Flag(Shape, frozen=True):

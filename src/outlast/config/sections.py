@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from outlast.config import scalars
 from outlast.config.chosen import ChosenSettings
-from outlast.config.scalars import DOTTED, Anything, Flag, Number, Text, Word
+from outlast.config.scalars import DOTTED, SHELL_WORDS, Anything, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, MapOf, Shape
 
 
@@ -26,17 +26,25 @@ def real(**bounds: float) -> Checked:
 ARGUMENT = Checked(ByType(text=Anything(), scalar=Anything()), lambda value, at: str(value))
 
 
-def _words(text: str, at: At) -> tuple[str, ...]:
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise at.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
-    if not words:
-        raise at.error("is empty")
-    return tuple(words)
+class ShellWords(Shape, frozen=True):
+    """Text that a shell would take for one word or more; read as a tuple of them, by nobody's shell."""
+
+    def read(self, value: Any, at: At) -> tuple[str, ...]:
+        """The words."""
+        text = Text().read(value, at)
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise at.error(f"cannot be split into words: {error}", "close the quote, or write a list") from None
+        if not words:
+            raise at.error("is empty")
+        return tuple(words)
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1, "pattern": SHELL_WORDS}
 
 
-COMMAND = ByType(text=Checked(Text(), _words), items=ListOf(ARGUMENT, least=1))
+COMMAND = ByType(text=ShellWords(), items=ListOf(ARGUMENT, least=1))
 
 FOLDS = Fields(
     {

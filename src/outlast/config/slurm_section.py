@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlast.config import yaml
-from outlast.config.scalars import Anything, Duration, Flag, Number, Text, Word
+from outlast.config.scalars import SHELL_WORDS, Anything, Duration, Flag, Number, Text, Word
 from outlast.config.shapes import At, ByType, Checked, Fields, ListOf, Shape
 
 #: Options of sbatch that Outlast sets, and why.
@@ -98,7 +98,7 @@ _OWN: dict[str, Shape] = {
     "poll": Duration(description="between two looks at the queue"),
     "barrier": Flag(description="controller: a whole batch ends before the next one begins"),
     "srun": ByType(
-        text=Text(),
+        text=Text(SHELL_WORDS, "arguments as on a command line, every quote closed"),
         items=ListOf(Text()),
         scalar=Flag(),
         description="the training command is started by srun; text or a list are arguments of srun's own",
