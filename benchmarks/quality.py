@@ -139,13 +139,15 @@ def table(places: Places, methods: Sequence[str] | None, *, of_pruners: bool, as
 
 def record(places: Places, part: str, methods: Sequence[str] | None) -> None:
     """Keep all results, and a part's tables, those that are set aside included, for docs/benchmarks.md (`bench.py --page`)."""
-    places.results.record()
-    places.pruned_results.record()
     both = (False, True)
     if part == "dear":
         said = page(on_shared_tasks(places.results.lines(), DEAR, YARDSTICKS), set_aside=both, each_kind=False)
     else:
         said = table(places, methods, of_pruners=part == "pruners", aside=both)
+    if not said:
+        sys.exit(f"there are no results for {part}: what is on record stays as it is")
+    places.results.record()
+    places.pruned_results.record()
     name = part if part == "quality" else f"quality_{part}"
     (RECORDED / f"{name}.md").write_text(f"{PARTS[part]}\n{said}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.pretty import pretty_repr
 from sqlalchemy.engine import make_url
 
 from outlast.cli.main import run_cli
@@ -92,6 +93,7 @@ def test_nor_within_a_sentence(place: str, password: str) -> None:
 def test_the_address_itself_shows_no_password_however_it_is_printed(place: str) -> None:
     address = store_address(place.format("hushQ77x"), environment={"WHO": "me"})
     assert "hush" in address.url and not any("hush" in text for text in (repr(address), str(address), f"{[address]}"))
+    assert "hush" not in pretty_repr(address)
 
 
 def test_what_was_handed_over_is_the_address() -> None:

@@ -15,7 +15,15 @@ import pytest
 
 from outlast._system.clock import utc_now
 from outlast.core.fold import Study
-from outlast.core.records import AttemptEnded, AttemptOpened, RevisionMade, StudyCreated, TrialCreated, TrialFits
+from outlast.core.records import (
+    AttemptEnded,
+    AttemptOpened,
+    AttributeSet,
+    RevisionMade,
+    StudyCreated,
+    TrialCreated,
+    TrialFits,
+)
 from outlast.core.states import Cause, TrialState
 from outlast.engine.care import import_study as import_study_module
 from outlast.engine.care.import_study import Imported, import_study
@@ -363,6 +371,30 @@ def test_what_became_of_an_imported_trial_here_is_newer_than_the_copy(
     damage(paths)
     repair_study(folder, check_only=False)
     assert told(folder) == before and recorded_settings(folder)[1].trials[1].values == (0.75,)
+
+
+def test_what_waited_when_it_was_imported_and_was_interrupted_here_is_not_begun_anew(
+    take_in: Callable[..., Imported],
+) -> None:
+    folder = take_in(lambda study: [study.ask(UNIT), study.enqueue_trial({"x": 0.25})]).folder
+    settings, study = recorded_settings(folder)
+    paths, now = study_paths(folder, settings), utc_now()
+    number = next(trial.number for trial in study.trials.values() if trial.state is TrialState.CREATED)
+    begun = [
+        AttemptOpened(number, 1, now),
+        AttributeSet(number, "best_epoch", "7"),
+        AttemptEnded(number, 1, now, TrialState.INTERRUPTED, Cause.LOST, "its node went away"),
+    ]
+    ledger, _ = Ledger.claim(paths.ledger)
+    ledger.append(begun)
+    ledger.close()
+    for event in begun:
+        study.apply(event)
+    rebuild_index(paths.index, study, settings)
+    shutil.rmtree(paths.ledger)
+    repair_study(folder, check_only=False)
+    found = recorded_settings(folder)[1].trials[number]
+    assert (found.state, len(found.attempts), found.user_attrs) == (TrialState.INTERRUPTED, 1, {"best_epoch": 7})
 
 
 def test_a_study_of_which_nothing_had_ended_when_it_was_imported_comes_back(take_in: Callable[..., Imported]) -> None:

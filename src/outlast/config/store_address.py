@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, unquote
 
 from msgspec import Struct
@@ -43,6 +43,9 @@ class StoreAddress(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kind!r}, {self.shown!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("kind", self.kind), ("shown", self.shown)]
 
     def without_secrets(self, text: object) -> str:
         """A message without what the address keeps secret: drivers repeat parts of it."""

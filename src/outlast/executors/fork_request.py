@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -135,6 +136,9 @@ class WarmStart(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.argv!r})"  # an environment holds secrets
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("argv", self.argv)]
 
 
 class _Worker(ForkServerProcess):

@@ -47,6 +47,9 @@ class KeptStart(Struct, frozen=True):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.argv!r})"  # an environment holds secrets
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("argv", self.argv)]
+
 
 class Busy(Struct):
     """A trial in a kept worker."""

@@ -66,7 +66,7 @@ def import_study(storage: str, study_file: str | None, *, study_name: str | None
     if study_file is not None:
         settings = load_study_file(study_file)
     else:
-        settings = _settings_of_draft(imported, masked_address(storage), study_name)
+        settings = _settings_of_draft(imported, masked_address(storage), study_name, directory)
     _refuse_other_goals(imported, settings)
     folder = folder_of(settings, directory)
     paths = study_paths(folder, settings)
@@ -145,7 +145,7 @@ def _trials(trials: Sequence[Trial]) -> str:
     return f"trial {numbers[0]}" if len(trials) == 1 else f"trials {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
-def _settings_of_draft(imported: ImportedStudy, place: str, study_name: str | None) -> Settings:
+def _settings_of_draft(imported: ImportedStudy, place: str, study_name: str | None, directory: str | None) -> Settings:
     if not imported.parameters:
         raise UsageError(f"{place}: no parameter was drawn yet", cure="name a study file: it says what to search")
     try:
@@ -153,7 +153,9 @@ def _settings_of_draft(imported: ImportedStudy, place: str, study_name: str | No
     except StudyFileError as error:  # of a file that is nowhere
         why = f"{error.key}: {error.fact}" if error.key else error.fact
         fact = f"{place}: no study file can be drafted for its study {imported.name}: {why}"
-        command = ["outlast", "import", place, "STUDY.yaml", *(["--study-name", study_name] if study_name else [])]
+        options = {"--study-name": study_name, "--dir": directory}
+        words = [word for name, value in options.items() if value for word in (name, value)]
+        command = ["outlast", "import", place, "STUDY.yaml", *words]
         cure = f"name a study file: {shlex.join(command)}; trials that it does not hold are kept as failed rows"
         raise UsageError(fact, cure=cure) from error
 

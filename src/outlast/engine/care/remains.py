@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,9 @@ from outlast.core.records import AttemptEnded, AttemptOpened, AttributeSet, Even
 from outlast.core.states import Cause, TrialState
 from outlast.engine.record.examine import trial_numbers
 from outlast.errors import StudyFileError
+from outlast.optimizer.importing.import_sources import opened
 from outlast.optimizer.importing.imported_study import import_storage
+from outlast.optimizer.index.index_rows import split_attrs
 from outlast.space.space import Space, flat
 from outlast.study.imported import imported_trials, imported_unfinished
 from outlast.study.layout import StudyPaths
@@ -90,15 +93,20 @@ def _index_rows(paths: StudyPaths) -> dict[int, list[Event]]:
 
 def rows_or_imported(paths: StudyPaths) -> dict[int, list[Event]]:
     """Trials as the index has them, or as they were imported, where they had not ended then and the index knows no more."""
-    rows = _index_rows(paths)
-    return {**rows, **{n: e for n, e in imported_unfinished(paths).items() if not _knows_more(rows.get(n), e)}}
+    rows, copies = _index_rows(paths), imported_unfinished(paths)
+    known = rows.keys() & copies.keys()
+    waiting = _not_begun(paths) if known else set()
+    more = {n for n in known if n not in waiting or _drawn(rows[n]) != _drawn(copies[n])}
+    return {**rows, **{n: events for n, events in copies.items() if n not in more}}
 
 
-def _knows_more(row: Sequence[Event] | None, imported: Sequence[Event]) -> bool:
-    if row is None:
-        return False
-    ended = any(isinstance(event, AttemptEnded) and event.state.finished for event in row)
-    return ended or _drawn(row) != _drawn(imported)
+def _not_begun(paths: StudyPaths) -> set[int]:
+    """Trials of which the index says that they wait for their first attempt."""
+    with suppress(Exception), opened(str(paths.index)) as source:
+        (study,) = source.studies()
+        ours = {trial.number: split_attrs(trial.user_attrs)[0] for trial in source.trials(study.id)}
+        return {number for number, said in ours.items() if said.get("state") == TrialState.CREATED.value}
+    return set()
 
 
 def _drawn(events: Sequence[Event]) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from outlast.config.store_address import StoreAddress
 from outlast.optimizer.index.index_rows import ForeignRow
 from outlast.optimizer.index.index_sql import Tables
-from outlast.optimizer.stores.store_connection import looking_at
+from outlast.optimizer.index.known_tables import head_of
+from outlast.optimizer.stores.store_connection import looking_at, require_known
 
 #: Seconds that the first trial waits for a file at most: another program may hold it, or its disk not answer.
 _WITHIN = 1.0
@@ -28,12 +29,12 @@ def waiting_rows(address: StoreAddress, name: str, identity: str) -> list[Foreig
     wrong.
     """
     look = {"sqlite": _in_database, "journal": _in_journal}.get(address.kind)
-    if look is None or not os.path.exists(address.file):
+    if look is None:
         return []
     found: list[ForeignRow] = []
 
     def looked() -> None:
-        with contextlib.suppress(Exception):  # of a file of whatever content
+        with contextlib.suppress(Exception):  # there is none, or one of whatever content, which is not written either
             found.extend(row for row in look(replace(address, timeout=_WITHIN), name, identity) if row.waiting)
 
     looker = threading.Thread(target=looked, name="outlast-waiting", daemon=True)
@@ -44,6 +45,7 @@ def waiting_rows(address: StoreAddress, name: str, identity: str) -> list[Foreig
 
 def _in_database(address: StoreAddress, name: str, identity: str) -> list[ForeignRow]:
     with contextlib.closing(looking_at(address)) as connection:
+        require_known(head_of(connection), address)
         query = "SELECT 1 FROM trials JOIN studies USING (study_id) WHERE study_name = ? AND state = 'WAITING' LIMIT 1"
         if connection.execute(query, (name,)).fetchone() is None:
             return []
@@ -52,11 +54,12 @@ def _in_database(address: StoreAddress, name: str, identity: str) -> list[Foreig
 
 
 def _in_journal(address: StoreAddress, name: str, identity: str) -> list[ForeignRow]:
+    from outlast.optimizer.stores.store_journal import refuse_half, rows_of_others
+
     if os.path.getsize(address.file) > _LONG_JOURNAL:
         return []
+    refuse_half(address)
     with open(address.file, "rb") as file:
         if _WAITS.search(file.read()) is None:
             return []
-    from outlast.optimizer.stores.store_journal import rows_of_others
-
     return rows_of_others(address, name, identity)
