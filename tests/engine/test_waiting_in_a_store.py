@@ -137,6 +137,21 @@ def test_what_waits_in_a_study_of_others_is_theirs(store: str, build: StudyBuild
     assert found(derived) == []
 
 
+def test_a_store_that_is_not_written_is_not_taken_from_either(store: str, build: StudyBuilder) -> None:
+    begun(store, build).close(build.study)
+    with by_optuna(store) as study:
+        study.enqueue_trial({"x": 0.25})
+    if store.endswith(".db"):
+        with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'v9.9.0.a'")
+    else:
+        with open(store, "a") as journal:
+            journal.write('{"op_code": 4, "wor')
+    derived = begun(store, build)
+    assert found(derived) == []
+    assert any("shared" in told for told in derived.close(build.study))
+
+
 @pytest.mark.parametrize("content", [b"", b"no store \xff"])
 def test_a_file_that_cannot_be_read_is_left_to_who_writes_behind(
     store: str, content: bytes, build: StudyBuilder
