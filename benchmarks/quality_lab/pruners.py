@@ -106,9 +106,15 @@ def _searched(job: PrunedJob, task: Task, bench: Bench) -> dict[str, Any]:
     return {"checkpoints": checkpoints, "usual": bench.usual(task), "best": None, "seconds": seconds}
 
 
+#: Learners of which slow ones win late: what leads after the first of their rounds is what learns fastest.
+BOOSTING = frozenset(name for name in TRAINED if name.startswith(("boosting_", "lightgbm_")))
+
+
 def page(lines: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool]) -> str:
     """All tables. `others`: results of searches without pruners, which may know better configurations."""
     best, said = best_known([*lines, *others]), []
+    for sampler in sorted({line["sampler"] for line in lines}) if len(set_aside) == 2 else ():
+        said += _by_learner([line for line in lines if line["sampler"] == sampler], sampler, best)
     for aside in set_aside:
         for sampler in sorted({line["sampler"] for line in lines}):
             for workers in sorted({line["workers"] for line in lines}):
@@ -122,6 +128,27 @@ def page(lines: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
                         said += [f"### `{sampler}`, {side}: the epochs of {whole} trials, {workers} at once", ""]
                         said += [*_table(chosen, best, str(whole)), ""]
     return "\n".join(said)
+
+
+def _by_learner(lines: Sequence[Mapping[str, Any]], sampler: str, best: Mapping[str, float]) -> list[str]:
+    """The tables over everything, and over what boosts and what does not; with one at once and with eight are two tasks."""
+    apart = [{**line, "task": f"{line['task']}, {line['workers']}"} for line in lines]
+    best = {each["task"]: best[line["task"]] for line, each in zip(lines, apart, strict=True)}
+    said: list[str] = []
+    for title, chosen in (
+        ("all", apart),
+        ("boosting", [each for line, each in zip(lines, apart, strict=True) if line["task"] in BOOSTING]),
+        ("the others", [each for line, each in zip(lines, apart, strict=True) if line["task"] not in BOOSTING]),
+    ):
+        for whole in BUDGETS:
+            if chosen:
+                said += [
+                    f"### `{sampler}`, {title}: the epochs of {whole} trials",
+                    "",
+                    *_table(chosen, best, str(whole)),
+                    "",
+                ]
+    return said
 
 
 def _table(lines: Sequence[Mapping[str, Any]], best: Mapping[str, float], whole: str) -> list[str]:
