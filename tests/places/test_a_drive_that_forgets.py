@@ -13,6 +13,7 @@ from tests.scratch.conftest import OnScratch
 
 from lab.drive_mount import FATES, meet
 from outlast._system import wary
+from outlast.core.fold import fold
 from outlast.core.states import TrialState
 from outlast.engine.record.examine import examine
 from outlast.errors import UsageError
@@ -167,6 +168,22 @@ def test_the_checkpoints_of_a_trial_without_an_outcome_come_back_and_a_torn_copy
     drive.resume()
     assert first.read_text() in ("weights of trial 0, attempt 1", "newer weights")
     assert not (drive.home.unfinished / "0001").exists() and drive.study.trials[0].state is TrialState.INTERRUPTED
+
+
+def test_checkpoints_of_a_trial_that_began_while_a_sync_ran_wait_until_the_ledger_at_home_knows_it(
+    drive: OnDrive,
+) -> None:
+    def begins() -> None:
+        if 0 not in drive.study.trials:
+            drive.trial(0, None)
+
+    drive.sync._fence = begins  # asked before anything is written, and after the ledger was read
+    drive.trial(1)
+    drive.syncs(last=True)
+    assert 0 in drive.study.trials and not (drive.home.unfinished / "0000").exists()
+    drive.syncs(last=True)
+    assert (drive.home.unfinished / "0000").exists()
+    assert 0 in fold(histories(drive.home)[0][0].reading.events).trials
 
 
 def test_an_older_copy_of_checkpoints_is_taken_where_the_newer_is_torn_and_none_where_both_are(drive: OnDrive) -> None:

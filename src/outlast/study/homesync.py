@@ -27,7 +27,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from outlast._system.files import (
@@ -98,6 +98,7 @@ class HomeSync:
         if not self._begun:
             self._begin()
         finished = self._finished()  # before the ledger is read: it knows about each of them
+        going = self._unfinished.going() if self._drive else []  # likewise
         ledger = self._ledger_text()
         self._snapshot(ledger)
         copied = [*self._outputs(), *self._ledger(ledger), *self._files(_FIRST)]
@@ -112,7 +113,7 @@ class HomeSync:
         copied += self._files(_DERIVED) + self._tree(_At.plots.name) + self._index()
         if copied:
             self._remember(ledger)
-        return copied + (self._heavy(ledger, last) if self._drive else [])
+        return copied + (self._heavy(ledger, going, last) if self._drive else [])
 
     @property
     def too_large(self) -> frozenset[int]:
@@ -125,7 +126,7 @@ class HomeSync:
 
     # -- on a drive ---------------------------------------------------------------------------------------------------
 
-    def _heavy(self, ledger: Mapping[str, bytes], last: bool) -> list[str]:
+    def _heavy(self, ledger: Mapping[str, bytes], going: Sequence[str], last: bool) -> list[str]:
         """What may be large: it takes a twentieth of the time, and nothing else waits for it."""
         began = time.monotonic()
         if began < self._heavy_at and not last:
@@ -140,7 +141,7 @@ class HomeSync:
         self._heavy_at = time.monotonic() + 20 * (time.monotonic() - began)
         if copied:
             self._remember(ledger)
-        copied += self._unfinished.bring(last=last, still_ours=self._fence)
+        copied += self._unfinished.bring(going, last=last, still_ours=self._fence)
         if trouble is not None:
             raise trouble
         return copied

@@ -43,10 +43,18 @@ class Unfinished:
         self._rests_until = 0.0
         self.too_large: set[str] = set()  # trials whose checkpoints are not brought
 
-    def bring(self, *, last: bool = False, still_ours: Callable[[], object]) -> list[str]:
+    def going(self) -> list[str]:
+        """Trials without an outcome that have checkpoints: the ledger knows them, if it is read after this."""
+        names = sorted((name for name in list_names(self._live.trials) if name.isdecimal()), key=int)
+        files = ((name, self._live.trial(int(name))) for name in names)
+        # A trial of a kept worker has no attempts' folder.
+        return [name for name, each in files if not each.record.exists() and list_names(each.checkpoints)]
+
+    def bring(self, going: Sequence[str], *, last: bool = False, still_ours: Callable[[], object]) -> list[str]:
         """Copy what has changed and is due. Returns the trials whose checkpoints were brought.
 
         Args:
+            going: Those that may be: what is at home knows them.
             last: The run ends: all that has changed is due.
             still_ours: Raises where somebody else holds the study.
 
@@ -56,10 +64,9 @@ class Unfinished:
         began, brought = time.monotonic(), []
         if (not last and began < self._rests_until) or self._lie_there():
             return []
-        going = {int(name): name for name in list_names(self._live.trials) if name.isdecimal()}
-        for number, name in sorted(going.items()):
-            files = self._live.trial(number)
-            if files.record.exists():  # a trial of a kept worker has no attempts' folder
+        for name in going:
+            files = self._live.trial(int(name))
+            if files.record.exists():  # it has ended meanwhile
                 continue
             if self._is_due(name, found := self._chosen(name, files), last=last):
                 still_ours()
