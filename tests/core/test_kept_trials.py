@@ -96,6 +96,14 @@ def test_nothing_is_unpacked_for_numbers_and_one_for_one() -> None:
     assert dict.__len__(found) == 1
 
 
+@pytest.mark.parametrize("many, unpacked", [(60, 0), (101, 200)])
+def test_where_most_will_be_asked_for_none_is_unpacked_by_itself_first(many: int, unpacked: int) -> None:
+    found = KeptTrials(packed(wanted := trials(200)))
+    found.expect(many)
+    assert dict.__len__(found) == unpacked
+    assert found == wanted
+
+
 def test_what_it_was_is_told_of_a_trial_that_is_another_now() -> None:
     found = KeptTrials(packed({1: Trial(1, values=(0.5,))}))
     found[1].values = (0.7,)

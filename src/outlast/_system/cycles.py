@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def no_look_for_cycles() -> Iterator[None]:
+    """While much is made that stays and has none."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            look_for_cycles_again()
 
 
 def look_for_cycles_again() -> None:

@@ -96,6 +96,11 @@ class KeptTrials(dict[int, Trial]):
         self._taken += 1
         return trial
 
+    def expect(self, many: int) -> None:
+        """So many will be asked for: where that is enough of all, none is unpacked by itself first."""
+        if many >= _SOME and many * _MANY > len(self._at):
+            self._unpack()
+
     def _unpack(self) -> None:
         if not self._at:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from outlast.core.fold import Study
@@ -11,6 +11,7 @@ from outlast.core.records import Trial
 from outlast.core.states import TrialState
 from outlast.optimizer.failure_feedback import Lesson, teaches, worst_values
 from outlast.optimizer.samplers import SamplerFactory
+from outlast.optimizer.taken_over import TakenOver
 from outlast.optimizer.trial_lessons import Lessons
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from outlast.optimizer.gaussian.seen_rows import SeenRows
     from outlast.optimizer.gaussian.unit_rows import UnitRows
     from outlast.optimizer.tpe.trial_columns import TrialColumns
+    from outlast.optimizer.tpe.trial_groups import Group
 
 
 class PrivateStudy:
@@ -32,7 +34,7 @@ class PrivateStudy:
     """
 
     def __init__(
-        self, maximize: list[bool], factory: SamplerFactory, lessons: Lessons, trials: Mapping[int, Trial], study: Study
+        self, maximize: list[bool], factory: SamplerFactory, lessons: Lessons, trials: TakenOver, study: Study
     ) -> None:
         self._maximize, self._factory, self._lessons, self._trials = maximize, factory, lessons, trials
         self._earlier = {
@@ -48,7 +50,7 @@ class PrivateStudy:
             from outlast.optimizer.tpe.trial_columns import TrialColumns  # loads NumPy
 
             self.columns = factory.columns = TrialColumns(
-                lambda numbers: lessons.groups(map(self._trial, numbers)),
+                self._groups,
                 maximize=maximize[0],
                 lowest=-len(self._earlier),
             )
@@ -140,6 +142,10 @@ class PrivateStudy:
         for kept in (self.columns, self._rows):
             if kept is not None:
                 kept.stale(numbers)
+
+    def _groups(self, numbers: Sequence[int]) -> tuple[list[Group], list[int]]:
+        self._trials.expect(len(numbers))
+        return self._lessons.groups(map(self._trial, numbers))
 
     def _trial(self, number: int) -> Trial:
         return self._earlier[number] if number < 0 else self._trials[number]

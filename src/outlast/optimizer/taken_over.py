@@ -7,9 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from outlast._system.cycles import no_look_for_cycles
 from outlast.core.fold import Study
+from outlast.core.kept_trials import KeptTrials
 from outlast.core.records import Trial
 from outlast.core.states import TrialState
+
+_MANY = 1000
 
 
 class TakenOver(Mapping[int, Trial]):
@@ -31,6 +35,12 @@ class TakenOver(Mapping[int, Trial]):
         if number not in self.own:
             self.own[number] = _copied(self[number])
         return self.own[number]
+
+    def expect(self, many: int) -> None:
+        """So many of them will be looked up."""
+        if many > _MANY and isinstance(self._shared, KeptTrials):
+            with no_look_for_cycles():  # which takes as long again
+                self._shared.expect(many)
 
     def __getitem__(self, number: int) -> Trial:
         found = self.own.get(number)
