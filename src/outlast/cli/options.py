@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from functools import wraps
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outlast._system.cycles import look_for_cycles_again
+from outlast._system.cycles import no_look_for_cycles
 from outlast.cli.help import Argument
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # no generic clas
 
 def collect_nothing() -> None:
     """No search for cycles while a study is read: next to all of it stays to the end, and is looked through in vain."""
-    gc.disable()
-    click.get_current_context().call_on_close(look_for_cycles_again)
+    click.get_current_context().with_resource(no_look_for_cycles())
 
 
 def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
