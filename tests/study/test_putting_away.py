@@ -8,51 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lab.one_trial import AT, OneTrial
 from outlast.cli.looking.following import _parts
 from outlast.core.evidence import Evidence
-from outlast.core.file_names import TrialPaths
-from outlast.core.fold import Study, fold
-from outlast.core.records import AttemptEnded, AttemptOpened, Event, Trial, TrialCreated, TrialRetried
-from outlast.core.states import Cause, TrialState
-from outlast.study.attempts import open_attempt
-from outlast.study.layout import StudyPaths
-from outlast.study.putting_away import put_away
+from outlast.core.fold import fold
+from outlast.core.records import Event, Trial
+from outlast.core.states import TrialState
 from outlast.study.recovery import merged
-
-AT = "2026-01-05T10:00:00.000+00:00"
-
-
-class OneTrial:
-    """Trial 0 of a study, in its records and on the disk."""
-
-    def __init__(self, root: Path) -> None:
-        self.study = Study()
-        self.study.apply(TrialCreated(0, AT, {"lr": 0.5}))
-        self.paths: TrialPaths = StudyPaths.at(root).trial(0)
-
-    @property
-    def trial(self) -> Trial:
-        return self.study.trials[0]
-
-    def attempt(self, number: int, state: TrialState, *, reason: str = "", evidence: Evidence | None = None) -> None:
-        """An attempt that printed its number, reported it and ended like this."""
-        files = self.paths.attempt(number)
-        files.folder.mkdir(parents=True, exist_ok=True)
-        files.log.write_text(f"printed by {number}\n")
-        files.reports.write_text(json.dumps({"v": 1, "step": number, "metrics": {"acc": number / 10}}) + "\n")
-        files.exit.write_text(json.dumps((evidence or Evidence()).to_json()))
-        cause = Cause.CRASH if state is TrialState.FAILED else Cause.COMPLETED
-        values = (number / 10,) if state is TrialState.COMPLETE else None
-        self.study.apply(AttemptOpened(0, number, AT, "local:0"))
-        self.study.apply(AttemptEnded(0, number, AT, state, cause, reason, values=values))
-
-    def retry(self) -> None:
-        self.study.apply(TrialRetried(0, AT))
-
-    def put_away(self) -> set[str]:
-        """Returns what the trial's folder holds then."""
-        put_away(self.paths, self.trial)
-        return {entry.name for entry in self.paths.folder.iterdir()}
 
 
 @pytest.fixture
@@ -68,11 +30,6 @@ def test_a_failure_that_names_a_file_in_another_encoding_is_put_away(one: OneTri
     assert json.loads(one.paths.record.read_text())["events"][-1]["reason"] == f"could not be started: {name}"
 
 
-def open_again(one: OneTrial, number: int) -> None:
-    """The coordinator's part of a further attempt."""
-    open_attempt(StudyPaths.at(one.paths.folder.parents[1]), 0, number, "{}", {})
-
-
 @pytest.mark.parametrize("again", [TrialState.COMPLETE, TrialState.FAILED])
 @pytest.mark.parametrize("first", [TrialState.COMPLETE, TrialState.FAILED])
 def test_a_retried_trial_keeps_what_it_printed_and_reported_before(
@@ -81,7 +38,7 @@ def test_a_retried_trial_keeps_what_it_printed_and_reported_before(
     one.attempt(1, first, reason="the first end")
     one.put_away()
     one.retry()
-    open_again(one, 2)
+    one.open_again(2)
     one.attempt(2, again, reason="the second end")
     left = one.put_away()
     assert one.paths.log.read_text() == "=== before the retry ===\nprinted by 1\n=== attempt 2 ===\nprinted by 2\n"
@@ -103,8 +60,8 @@ def test_putting_away_after_a_retry_may_be_cut_off_and_done_again(
     one.attempt(1, TrialState.FAILED)
     one.put_away()
     one.retry()
-    open_again(one, 2)
-    open_again(one, 2)  # and so may opening
+    one.open_again(2)
+    one.open_again(2)  # and so may opening
     one.attempt(2, TrialState.COMPLETE)
 
     def cut_off(*_: object, **__: object) -> None:
@@ -122,7 +79,7 @@ def test_a_retry_whose_attempt_printed_nothing_keeps_the_log_as_it_was(one: OneT
     one.attempt(1, TrialState.FAILED)
     one.put_away()
     one.retry()
-    open_again(one, 2)
+    one.open_again(2)
     one.attempt(2, TrialState.COMPLETE)
     one.paths.attempt(2).log.unlink()
     one.put_away()
@@ -134,7 +91,7 @@ def test_the_logs_of_a_retried_trial_are_those_before_and_of_the_attempt_that_ru
     one.put_away()
     one.retry()
     assert [log.read_text() for log in _parts(one.paths)] == ["printed by 1\n"]
-    open_again(one, 2)
+    one.open_again(2)
     assert [log.read_text() for log in _parts(one.paths)] == ["printed by 1\n"]
     one.attempt(2, TrialState.COMPLETE)
     assert [log.read_text() for log in _parts(one.paths)] == ["printed by 1\n", "printed by 2\n"]
@@ -152,7 +109,7 @@ def test_a_copy_from_before_a_retry_does_not_undo_it(one: OneTrial) -> None:
     one.retry()
     retried = one.trial.events()
     assert mended(retried, copy).state is TrialState.INTERRUPTED
-    open_again(one, 2)
+    one.open_again(2)
     one.attempt(2, TrialState.COMPLETE)
     running = one.trial.events()[:-1]
     assert len(mended(running, copy).attempts) == 2

@@ -32,10 +32,15 @@ def _temporary(path: str) -> str:
     return os.path.join(folder, f".{name}.{own_pid()}.{next(_serial)}.tmp")
 
 
-def _appear(
+def appear(
     path: str, make: Callable[[str], object], *, durable: bool = True, fence: Callable[[], object] | None = None
 ) -> None:
-    """What is made under a temporary name takes the place of what has this one; where anything fails, it is gone."""
+    """What is made under a temporary name takes the place of what has this one; where anything fails, it is gone.
+
+    Args:
+        make: Makes it under the name that it is handed, which begins with a dot.
+        durable, fence: As in `write_atomic`.
+    """
     temporary = _temporary(path)
     try:
         make(temporary)
@@ -89,7 +94,7 @@ def write_atomic(
             the temporary files (`remove_temporaries`) before writing: so nothing old can appear over something new.
     """
     content = _bytes(data)
-    _appear(os.fspath(path), lambda new: _write(new, content, durable=durable), durable=durable, fence=fence)
+    appear(os.fspath(path), lambda new: _write(new, content, durable=durable), durable=durable, fence=fence)
 
 
 def write_new(path: PathLike, data: bytes | str) -> None:
@@ -114,7 +119,7 @@ def copy_file(
             see("fsync", temporary)
             fsync_readable(temporary)
 
-    _appear(os.fspath(target), copy, durable=durable, fence=fence)
+    appear(os.fspath(target), copy, durable=durable, fence=fence)
 
 
 def copy_what_is_new(
@@ -303,4 +308,4 @@ def symlink_atomic(target: str, link: PathLike, *, fence: Callable[[], object] |
         see("symlink", temporary, target=target)
         os.symlink(target, temporary)
 
-    _appear(os.fspath(link), make, fence=fence)
+    appear(os.fspath(link), make, fence=fence)

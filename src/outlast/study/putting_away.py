@@ -7,14 +7,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from outlast._system.capped_log import copy_log, parts_of
-from outlast._system.files import remove, remove_temporaries, remove_tree, rename, write_atomic
+from outlast._system.files import appear, remove, remove_temporaries, remove_tree, rename, write_atomic
 from outlast._system.observed import see
 from outlast._system.processes import identity_of
 from outlast._system.reading import list_names, read_bytes
@@ -31,6 +31,7 @@ _INDEX_IN_THE_MAKING = re.compile(r"^\.study\.db\.\d+\.[0-9a-f]+\.new")
 _LEASE_IN_TRANSIT = re.compile(r"^lease\.(?:break|restore)\.(\d+)\.[0-9a-f]+$")
 _REQUEST_FORGOTTEN_S = 3600.0
 _LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
+_OFTEN = 8  # times that another may be ahead by one step
 
 
 def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: Evidence | None = None) -> None:
@@ -38,17 +39,39 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
     beside them the job script, where the trial had one.
 
     They tell of all attempts, also of those before a retry.
-    A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless.
+    A failed trial has an ``error.log`` instead of ``reports.jsonl``; its reports are in ``trial.json``. Repeating it is harmless,
+    and so are two at once: a coordinator that was stopped while it did this does not know who did it meanwhile.
     Nothing waits for the disk: the ledger has the outcome, and what a power loss undoes is done again (`is_untidy`).
 
     Args:
         config: What the training was configured with, where no attempt's folder says it any more.
         evidence: Of the last attempt, where its folder need not say it.
     """
+    for _ in range(_OFTEN):
+        with contextlib.suppress(FileNotFoundError):  # another moved it first: what is left to do?
+            _put_away(paths, trial, config, evidence)
+            return
+    _put_away(paths, trial, config, evidence)
+
+
+def _put_away(paths: TrialPaths, trial: Trial, config: Any, evidence: Evidence | None) -> None:
     attempts = [] if evidence is None or evidence.lost else _only_attempt(paths, trial)
     has_folder = bool(attempts) or _begin(paths)  # whoever brings its evidence is the first here
     if has_folder and not attempts:
         attempts = _attempts_left(paths, trial)
+    if attempts:
+        _put_attempts_away(paths, trial, attempts, config, evidence)
+    else:
+        if not is_whole(paths.record):
+            write_atomic(paths.record, _record(trial, (), config, b""), durable=False)
+        if has_folder:
+            remove_tree(paths.attempts)  # its entries were lost with the power
+    _remove_where_empty(paths.checkpoints)
+
+
+def _put_attempts_away(
+    paths: TrialPaths, trial: Trial, attempts: Sequence[_Left], config: Any, evidence: Evidence | None
+) -> None:
     failed, reports = trial.state is TrialState.FAILED, b""
     alone = (
         attempts[0] if len(attempts) == 1 and not failed and trial.part_of(attempts[0].paths.number) is None else None
@@ -57,28 +80,29 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
         reports = b"".join(
             of_part(read_bytes(each.paths.reports) or b"", trial.part_of(each.paths.number)) for each in attempts
         )
-    if attempts or not is_whole(paths.record):
-        write_atomic(paths.record, _record(trial, attempts, config, reports if failed else b""), durable=False)
-    if attempts:
-        _gather_log(paths, attempts)
-        scripts = [left.paths.script for left in attempts if AttemptPaths.script.name in left.names]
-        if scripts:
-            rename(scripts[-1], paths.script, durable=False)
-        if failed:
-            write_atomic(
-                paths.error_log, _error_text(trial, attempts, evidence).encode(errors="replace"), durable=False
-            )
-        elif alone is not None:
-            _move_reports(paths, alone)
-        elif reports:
-            write_atomic(paths.reports, reports, durable=False)
-        if attempts[0].paths == paths.earlier and not failed:
-            remove(paths.error_log, durable=False)
-        rename(paths.attempts, paths.gone_attempts, durable=False)
-        _remove_attempts(paths, attempts)
-    elif has_folder:
-        remove_tree(paths.attempts)  # its entries were lost with the power
-    _remove_where_empty(paths.checkpoints)
+
+    def all_there() -> None:
+        """What was read of them is all of it: nobody has taken them away meanwhile."""
+        os.stat(paths.attempts)
+
+    def write(path: Path, content: bytes | str) -> None:
+        write_atomic(path, content, durable=False, fence=all_there)
+
+    write(paths.record, _record(trial, attempts, config, reports if failed else b""))
+    _gather_log(paths, attempts, all_there)
+    scripts = [left.paths.script for left in attempts if AttemptPaths.script.name in left.names]
+    if scripts:
+        rename(scripts[-1], paths.script, durable=False)
+    if failed:
+        write(paths.error_log, _error_text(trial, attempts, evidence).encode(errors="replace"))
+    elif alone is not None:
+        _move_reports(paths, alone)
+    elif reports:
+        write(paths.reports, reports)
+    if attempts[0].paths == paths.earlier and not failed:
+        remove(paths.error_log, durable=False)
+    rename(paths.attempts, paths.gone_attempts, durable=False)
+    _remove_attempts(paths, attempts)
 
 
 class _Left(Struct):
@@ -227,7 +251,7 @@ def _last_config(attempts: Sequence[_Left]) -> Any:
     return next((text.decode() for text in found if text is not None), None)
 
 
-def _gather_log(paths: TrialPaths, attempts: Sequence[_Left]) -> None:
+def _gather_log(paths: TrialPaths, attempts: Sequence[_Left], fence: Callable[[], object]) -> None:
     name = AttemptPaths.log.name
     logs = [left for left in attempts if name in left.names]
     if not logs:
@@ -235,7 +259,12 @@ def _gather_log(paths: TrialPaths, attempts: Sequence[_Left]) -> None:
     if len(logs) == 1 and len(parts_of(name, logs[0].names)) == 1:
         rename(logs[0].paths.log, paths.log, durable=False)
         return
-    with open(paths.log, "wb") as whole:
+    appear(os.fspath(paths.log), lambda new: _write_together(new, logs), durable=False, fence=fence)
+
+
+def _write_together(path: str, logs: Sequence[_Left]) -> None:
+    see("write", path)
+    with open(path, "wb") as whole:
         for log in (left.paths.log for left in logs):
             if len(logs) > 1:
                 name = log.parent.name

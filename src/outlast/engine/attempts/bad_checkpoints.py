@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,4 +62,5 @@ def _visible(folder: Path) -> list[str]:
 
 
 def _hide(path: Path, attempt: int) -> None:
-    rename(path, path.with_name(f".bad-{attempt}-{path.name}"))
+    with contextlib.suppress(FileNotFoundError):  # another coordinator, superseded or not, has just done it
+        rename(path, path.with_name(f".bad-{attempt}-{path.name}"))
