@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from quality_lab import pruners
-from quality_lab.comparison import costs, on_shared_tasks, page
+from quality_lab.comparison import costs, few_beside_all, on_shared_tasks, page
 from quality_lab.environments import ENVIRONMENTS, build, ready
 from quality_lab.lines import Failed
 from quality_lab.methods import METHODS, Peers, checked
@@ -53,7 +53,9 @@ PARTS = {
 ## quality: what takes minutes to ask
 
 As above, of the packages that take from half a minute to many minutes of processor time to suggest 100 configurations: over the
-few tables and seeds that each of them was given, beside Outlast, Optuna's default and random search over the same ones.
+few tables and seeds that each of them was given, beside all searches of Outlast, Optuna's default and random draws on these tables.
+Here p is of a permutation test within each table, corrected by Holm's method: two searches of one seed have little in common, so
+that those which only one of two methods ran count as well.
 """,
     "pruners": """\
 ## quality: pruners
@@ -141,7 +143,8 @@ def record(places: Places, part: str, methods: Sequence[str] | None) -> None:
     """Keep all results, and a part's tables, those that are set aside included, for docs/benchmarks.md (`bench.py --page`)."""
     both = (False, True)
     if part == "dear":
-        said = page(on_shared_tasks(places.results.lines(), DEAR, YARDSTICKS), set_aside=both, each_kind=False)
+        lines = on_shared_tasks(places.results.lines(), DEAR, YARDSTICKS)
+        said = page(lines, set_aside=both, each_kind=False, table=few_beside_all)
     else:
         said = table(places, methods, of_pruners=part == "pruners", aside=both)
     if not said:

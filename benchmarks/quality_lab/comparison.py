@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
 from outlast.analysis.ranks import ranks
-from quality_lab.figures import friedman, holm, interval, regret, signed_rank
+from quality_lab.figures import exchanged, friedman, holm, interval, regret, signed_rank
 from quality_lab.methods import METHODS
 from quality_lab.tasks import KINDS
 
@@ -57,11 +57,11 @@ def best_known(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 def on_shared_tasks(
     lines: Iterable[Mapping[str, Any]], methods: Sequence[str], beside: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """The searches of these methods, and of those beside them whose task, workers and seed any of these has."""
+    """The searches of these methods, and all of those beside them on the tasks that any of these has, with as many at once."""
     lines = list(lines)
 
     def where(line: Mapping[str, Any]) -> tuple[Any, ...]:
-        return line["task"], line["workers"], line["seed"]
+        return line["task"], line["workers"]
 
     places = {where(line) for line in lines if line["method"] in methods}
     return [line for line in lines if line["method"] in methods or (line["method"] in beside and where(line) in places)]
@@ -120,6 +120,38 @@ def rows_of(
     return lines
 
 
+def few_beside_all(found: Regrets) -> list[str]:
+    """One group of methods that were given few seeds: each beside all searches of Outlast's on its tasks, whatever their seeds.
+
+    Two searches of one seed share the noise of what both try, and draw by themselves: that pairs them too little to give up the
+    seeds that only one of them has.
+    """
+    whole = _by_task(found["ours"])
+    tasks = {
+        method: {task: each for task, each in _by_task(values).items() if task in whole}
+        for method, values in found.items()
+    }
+    tasks = {method: by_task for method, by_task in tasks.items() if by_task}
+    chances = holm({name: exchanged(whole, by_task) for name, by_task in tasks.items() if name != "ours"})
+    lines = [
+        f"| | tasks | seeds | regret | 95% | {METHODS['ours'].label}, there | seeds | 95% | p |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for method in sorted(tasks, key=lambda method: (-len(tasks[method]), mean(map(mean, tasks[method].values())))):
+        by_task = tasks[method]
+        entry = [METHODS[method].label, str(len(by_task)), *_told(by_task)]
+        ours = {task: whole[task] for task in by_task}
+        seeds, value, range_ = _told(ours)
+        entry += ["", "", "", ""] if method == "ours" else [value, seeds, range_, f"{chances[method]:.2g}"]
+        lines.append(f"| {' | '.join(entry)} |")
+    return lines
+
+
+def _told(by_task: Mapping[str, Sequence[float]]) -> tuple[str, str, str]:
+    """Seeds, mean over the tasks, and its interval."""
+    return _seeds(by_task), f"{mean(map(mean, by_task.values())):.4f}", _interval(by_task)
+
+
 def _measure(by_method: Regrets, wanted: str) -> str:
     """The method that all others are compared with."""
     return wanted if wanted in by_method else max(by_method, key=lambda method: len(by_method[method]))
@@ -164,7 +196,13 @@ def _ranked(complete: Regrets) -> tuple[dict[str, float], int, float]:
     return dict(zip(complete, mean_ranks, strict=True)), len(pairs), friedman(rows)
 
 
-def page(lines: Sequence[Mapping[str, Any]], *, set_aside: Sequence[bool] = (False,), each_kind: bool = True) -> str:
+def page(
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    set_aside: Sequence[bool] = (False,),
+    each_kind: bool = True,
+    table: Callable[[Regrets], list[str]] = table,
+) -> str:
     """All tables; those that are set aside only when asked for."""
     said: list[str] = []
     groups = [KINDS, *((kind,) for kind in KINDS)] if each_kind else [KINDS]

@@ -45,6 +45,21 @@ def signed_rank(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return float(wilcoxon(ours, theirs, zero_method="zsplit").pvalue)
 
 
+def exchanged(
+    ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]], *, draws: int = 20_000, seed: int = 0
+) -> float:
+    """The two-sided p-value of a permutation test: how often the means over tasks are as far apart where, within each task,
+    chance says which searches are whose. The seeds of both need be neither the same nor as many."""
+    chance, apart, seen = np.random.default_rng(seed), np.zeros(draws), 0.0
+    for task, values in theirs.items():
+        both = np.concatenate([ours[task], values])
+        drawn = chance.permuted(np.tile(both, (draws, 1)), axis=1)
+        few = len(values)
+        apart += drawn[:, few:].mean(axis=1) - drawn[:, :few].mean(axis=1)
+        seen += float(np.mean(ours[task]) - np.mean(values))
+    return float((1 + np.count_nonzero(np.abs(apart) >= abs(seen) - 1e-12)) / (draws + 1))
+
+
 def friedman(rows: Sequence[Sequence[float]]) -> float:
     """The p-value of Friedman's test that all columns are alike; a row is a task and seed, a column a method."""
     from scipy.stats import friedmanchisquare

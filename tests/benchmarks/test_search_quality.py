@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from quality_lab import figures, lines
 from quality_lab.axes import choice, conditional, drawn, existing, real, whole
-from quality_lab.comparison import best_known, on_shared_tasks, page, rows_of
+from quality_lab.comparison import best_known, few_beside_all, on_shared_tasks, page, rows_of
 from quality_lab.epochs_clock import PrunedSearch
 from quality_lab.lines import Lines
 from quality_lab.ours import Ours
@@ -267,5 +267,23 @@ def test_results_that_an_interruption_tore_are_none(tmp_path: Path) -> None:
 
 def test_slow_peers_stand_beside_yardsticks_that_ran_where_they_did() -> None:
     lines = [line("hebo", 0, 0.1), line("ours", 0, 0.2), line("ours", 1, 0.3), line("ours", 0, 0.4, workers=8)]
-    assert on_shared_tasks(lines, ["hebo"], ["ours"]) == lines[:2]
+    assert on_shared_tasks(lines, ["hebo"], ["ours"]) == lines[:3]
     assert on_shared_tasks(lines, ["hebo"], []) == lines[:1]
+
+
+def test_a_method_of_few_seeds_stands_beside_all_of_ours_on_its_tasks() -> None:
+    ours = {(task, seed): 0.2 + seed / 100 for task in ("t", "u") for seed in range(6)}
+    few = {("t", 7): 0.5, ("t", 9): 0.6}
+    said = few_beside_all({"ours": ours, "hebo": few, "ours_tpe": {}})
+    assert cells(said, "HEBO 0.3")[1:4] == ["1", "2", "0.5500"]
+    assert cells(said, "HEBO 0.3")[5:7] == ["0.2250", "6"]
+    assert float(cells(said, "HEBO 0.3")[8]) == pytest.approx(1 / 28, rel=0.1), "of 28 ways to be two of eight"
+    assert cells(said, "Outlast, `sampler: auto`")[1:4] == ["2", "6", "0.2250"]
+    assert len(said) == 4
+
+
+def test_a_permutation_test_sees_a_difference_and_none_where_there_is_none() -> None:
+    ours = {"t": [0.1 * n for n in range(20)], "u": [0.5] * 3}
+    assert figures.exchanged(ours, {"t": [3.0, 3.1], "u": [0.5]}) < 0.02
+    assert figures.exchanged(ours, {"u": [0.5]}) == 1.0
+    assert figures.exchanged(ours, {"t": [0.9, 1.0]}) > 0.5
