@@ -53,7 +53,7 @@ PARTS = {
 ## quality: what takes minutes to ask
 
 As above, of the packages that take from half a minute to many minutes of processor time to suggest 100 configurations: over the
-few tables and seeds that each of them was given, beside all searches of Outlast, Optuna's default and random draws on these tables.
+few tables and seeds that each of them was given, beside all searches of Outlast, Optuna's default and random on the same tables.
 Here p is of a permutation test within each table, corrected by Holm's method: two searches of one seed have little in common, so
 that those which only one of two methods ran count as well.
 """,
