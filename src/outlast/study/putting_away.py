@@ -263,7 +263,6 @@ def _gather_log(paths: TrialPaths, attempts: Sequence[_Left], fence: Callable[[]
 
 
 def _write_together(path: str, logs: Sequence[_Left]) -> None:
-    see("write", path)
     with open(path, "wb") as whole:
         for log in (left.paths.log for left in logs):
             if len(logs) > 1:
