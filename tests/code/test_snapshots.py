@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.turns import Turns
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.records import RevisionMade
@@ -192,6 +193,25 @@ def test_killed_at_any_moment_there_is_a_whole_copy_or_none(repository, tmp_path
         if done.returncode == 0:
             break
     assert at > 10
+
+
+@pytest.mark.parametrize("second", [4, 8, 99])
+def test_two_that_take_it_at_once_have_one_whole_copy_which_nobody_takes_away(repository, tmp_path, second):
+    repository.commit(train_py="x", lib__a_py="y")
+    for first in range(40):
+        into, turns = tmp_path / f"study-{first}/code/0001", Turns(first, second)
+
+        def take(into: Path = into) -> None:
+            taken = snapshot_code(str(repository.root), into)
+            assert contents(taken.root) == {"train.py": "x", "lib/a.py": "y"}
+
+        turns.run(take)
+        assert not turns.errors, (turns.after, turns.errors)
+        assert contents(into) == {"train.py": "x", "lib/a.py": "y"}, turns.after
+        assert [path.name for path in into.parent.iterdir()] == ["0001"], turns.after
+        if turns.first_over:
+            break
+    assert first > 8
 
 
 KEYS = ("command", "function", "config", "derive", "budget", "resources")

@@ -8,6 +8,8 @@ with the old copy. ``--fresh`` sets it aside with everything else.
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import os
@@ -153,7 +155,8 @@ def run_from(
 def snapshot_code(folder: str, into: Path) -> Snapshot:
     """Copy the tracked files of a folder's git checkout, as they are now: changes that are not committed included.
 
-    Whole or not at all, and durable before it has its name; a copy that is there already is left as it is.
+    Whole or not at all, and durable before it has its name; a copy that is there already is left as it is, as is one that
+    somebody has put there meanwhile who holds the study by now.
 
     Args:
         folder: Anywhere in the checkout.
@@ -170,11 +173,27 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
     if top is None:
         fact = f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout"
         raise UsageError(fact, cure=NO_GIT)
-    root, code = os.path.realpath(top.decode().rstrip("\n")), working_tree(folder)
-    making, notes = into.with_name(f".{into.name}.new"), list[str]()
-    remove_tree(making)
+    making = into.with_name(f".{into.name}.{os.getpid()}.{os.urandom(4).hex()}.new")  # one's own
+    try:
+        _copy_tracked(folder, os.path.realpath(top.decode().rstrip("\n")), making, into)
+        _give_name(making, into)
+    except OSError:  # or whoever was faster has removed it
+        if _read(into) is None:
+            raise
+    finally:
+        remove_tree(making)
+    for left in into.parent.glob(f".{glob.escape(into.name)}.*new"):
+        remove_tree(left)
+    taken = _read(into)
+    if taken is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(into / _ABOUT))
+    return taken
+
+
+def _copy_tracked(folder: str, root: str, making: Path, into: Path) -> None:
+    """Make the copy of a checkout, with its record, under another name than its own."""
+    code, notes, count = working_tree(folder), list[str](), 0
     make_dir(making)
-    count = 0
     for name in _tracked(root, notes):
         source = os.path.join(root, name)
         if not os.path.lexists(source) or Path(source).is_relative_to(into.parent.resolve()):
@@ -189,9 +208,16 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
     about = {"version": 1, "code": code, "folder": inside, "notes": notes}
     write_atomic(making / _ABOUT, json.dumps(about), durable=False)
     settle_tree(making)
-    remove_tree(into)  # one without its record is no copy of ours
-    rename(making, into)
-    return Snapshot(into, Path(os.path.normpath(into / inside)), code, tuple(notes))
+
+
+def _give_name(making: Path, into: Path) -> None:
+    try:
+        rename(making, into)
+    except OSError:
+        if _read(into) is not None:  # another was faster
+            return
+        remove_tree(into)  # one without its record is no copy of ours
+        rename(making, into)
 
 
 def not_in_snapshot(settings: Settings, taken: Snapshot) -> list[str]:
