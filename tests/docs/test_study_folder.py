@@ -195,7 +195,8 @@ def test_what_must_exist_once_is_linked_and_what_is_replaced_is_renamed(lived: L
     for operation, path, _ in lived.operations:
         if not any(part.startswith(".") for part in path.split("/")):
             ways.setdefault(re.sub(r"\d+", "#", path), set()).add(operation)
-    once = {"ledger/#.jsonl", "splits.json", "trials/#/attempts/#/started.json", "trials/#/attempts/#/exit.json"}
+    once = {"ledger/#.jsonl", "revisions/#.yaml", "splits.json"}
+    once |= {f"trials/#/attempts/#/{name}.json" for name in ("started", "exit")}
     assert {path for path, how in ways.items() if "link" in how} == once
     assert [path for path in once if "rename" in ways[path]] == []
     replaced = {"study.yaml", "trials.csv", "best_results.json", "open/#.#", "trials/#/trial.json", "best_checkpoint"}

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from optuna.trial import TrialState as Row
 
 from lab.waiting import until
+from outlast._system import observed
 from outlast.core.fold import Study
 from outlast.core.records import TrialCreated, TrialRetried
 from outlast.core.states import TrialState
@@ -274,6 +275,23 @@ def test_an_index_that_breaks_while_a_study_runs_comes_back_and_is_said(
         assert check_index(path, study, lab.settings()) == []
         assert_equal(path, study)
         assert any("built anew" in warning for warning in writer.warnings)
+
+
+def test_a_journal_that_goes_while_its_index_is_set_aside_is_no_fault(
+    lab: Any, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "study.db"
+    rebuild_index(path, study, lab.settings())
+    journal = Path(f"{path}-journal")
+    journal.touch()
+
+    def see(operation: str, about: str, **_detail: object) -> None:
+        if operation == "rename" and about == str(journal):
+            journal.unlink()  # a coordinator that was superseded ends its transaction
+
+    monkeypatch.setattr(observed, "observer", see)
+    aside = rebuild_index(path, study, lab.settings())
+    assert aside is not None and aside.exists() and not check_index(path, study, lab.settings())
 
 
 def test_a_hot_journal_of_our_own_killed_writer_is_no_fault(lab: Any, study: Study, tmp_path: Path) -> None:

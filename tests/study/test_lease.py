@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from outlast._system.processes import my_identity
-from outlast.errors import StudyBusy
+from outlast.errors import LeaseLost, StudyBusy
 from outlast.study.lease import Lease, current_holder, holder_is_live, rebooted_since
 from outlast.study.ledger import Ledger
 
@@ -189,3 +189,17 @@ def test_a_silent_holder_on_another_host_is_superseded_only_if_it_stays_as_it_wa
     assert not other.take_if_free()
     now[0] += 2.0
     assert other.take_if_free()
+
+
+def test_who_lost_the_lease_before_its_claim_claims_nothing(root: Path) -> None:
+    stopped, other = Lease(root / "lease"), Lease(root / "lease")
+    stopped.acquire()
+    stopped.check()
+    os.rename(root / "lease", root / "broken")  # as whoever found it silent
+    with pytest.raises(LeaseLost):
+        stopped.check()
+    other.acquire()
+    Ledger.claim(root / "ledger", fence=other.check)
+    with pytest.raises(LeaseLost):
+        Ledger.claim(root / "ledger", fence=stopped.check)
+    assert current_holder(root / "ledger") and not (root / "ledger/00000002.jsonl").exists()

@@ -16,8 +16,10 @@ from lab.descriptors import open_here
 from outlast._system import observed
 from outlast.core.records import Warned
 from outlast.errors import LeaseLost, LedgerTooNew, SegmentLost
+from outlast.study.layout import StudyPaths
 from outlast.study.ledger import Ledger
 from outlast.study.ledger_lines import from_line, to_line
+from outlast.study.putting_away import clear_leftovers
 from outlast.study.segments import Reading, newest_segment, read_ledger, segment_path
 
 
@@ -73,6 +75,30 @@ def test_a_superseded_holder_learns_it_at_its_next_line_which_is_void(folder: Pa
     assert _texts(read_ledger(folder)) == ["of the old one"]
     assert read_ledger(folder).segments[0].void > 0
     assert read_ledger(folder).flaws == []
+
+
+def test_a_superseded_holder_leaves_the_reserve_to_its_successor(folder: Path, two: tuple[Ledger, Ledger]) -> None:
+    old, new = two
+    assert new.reserve()
+    old.close()
+    assert (folder / ".reserve").exists()
+    assert new.free_reserve()
+
+
+def test_who_finds_its_claim_cleared_away_learns_that_somebody_else_was_faster(
+    folder: Path, at_operation: Callable[[str, str, Callable[[], None]], None]
+) -> None:
+    folder.parent.mkdir()
+
+    def other() -> None:
+        Ledger.claim(folder)
+        clear_leftovers(StudyPaths.at(folder.parent))
+
+    at_operation("link", "00000001.jsonl", other)
+    with pytest.raises(LeaseLost):
+        Ledger.claim(folder)
+    assert newest_segment(folder) == 1
+    assert len(list(folder.glob("*.held"))) == 1
 
 
 def test_an_empty_append_writes_nothing(folder: Path, two: tuple[Ledger, Ledger]) -> None:

@@ -86,12 +86,15 @@ def _of_kept_workers(lab: Lab) -> list[int]:
     return [parent_of(pid) for pid in lab.processes() if b"kept_worker" in line_of(pid)]
 
 
+def _await_silence(lab: Lab) -> None:
+    until(lambda: time.time() - os.stat(lab.paths.lease).st_mtime > 0.7 * _LEASE, "its lease goes stale")
+
+
 def _supersede(lab: Lab, moment: dict[str, Any], *, wake: str) -> tuple[Verdict, str, int]:
     first = lab.start(lease=_LEASE, **moment)
     until(lambda: first.stopped or first.poll() is not None, "the first coordinator stops")
     assert first.stopped, first.said
-    lease = lab.paths.lease
-    until(lambda: time.time() - os.stat(lease).st_mtime > 0.7 * _LEASE, "its lease goes stale")
+    _await_silence(lab)
     second = lab.start(lease=_LEASE)
     if wake == "meanwhile":
         until(lambda: len(list(lab.paths.ledger.glob("*.jsonl"))) == 2, f"the second takes over: {second.said}")
@@ -120,6 +123,24 @@ def test_a_coordinator_that_was_stopped_and_superseded_steps_down(
     ended_before = "done: all 3 trials are finished" in said  # only files that are derived were left to write
     assert code == 4 or (code == 0 and ended_before), said
     assert ended_before or "took this study over" in said
+
+
+@pytest.mark.parametrize("isolation", ["command", "worker", "process", "kept"])
+def test_who_was_superseded_before_it_took_over_what_runs_leaves_it_to_its_successor(
+    isolation: str, make_lab: Callable[..., Lab]
+) -> None:
+    lab = make_lab(trials=1, isolation=isolation)
+    lab.hold(0, 1)
+    first = lab.start(lease=_LEASE, **_at("unlink .*/behind"))
+    until(lambda: first.stopped, lambda: f"the first coordinator stops: {first.said}")
+    _await_silence(lab)
+    second = lab.start(lease=_LEASE)
+    lab.wait_for_epoch(0, 1)
+    first.signal(signal.SIGCONT)
+    assert first.wait() == 4, first.said
+    lab.let_go(0)
+    assert second.wait() == 0, second.said
+    assert verify(lab, {}, trials=1, interruptions=0, hits={}, set_aside=True).faults == [], second.said
 
 
 def test_a_stopped_holder_is_not_superseded_before_its_lease_is_up(make_lab: Callable[..., Lab]) -> None:

@@ -50,12 +50,19 @@ def appear(
         os.replace(temporary, path)
     except FileExistsError:  # another host's process of the same number is writing it
         raise
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        _ask_where_gone(error, fence)
         raise
     if durable:
         fsync_dir(os.path.dirname(path))
+
+
+def _ask_where_gone(error: BaseException, fence: Callable[[], object] | None) -> None:
+    """A temporary file that is gone was removed by whoever took over: then that is what the writer hears."""
+    if fence is not None and isinstance(error, FileNotFoundError):
+        fence()
 
 
 def _write(path: str, data: bytes, *, durable: bool = True, flags: int = _NEW) -> None:
@@ -164,11 +171,14 @@ def has_temporaries(folder: PathLike) -> bool:
     return any(map(_TEMPORARY.match, list_names(folder)))
 
 
-def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare: PathLike | None = None) -> bool:
+def write_once(
+    path: PathLike, data: bytes | str, *, durable: bool = True, spare: PathLike | None = None,
+    fence: Callable[[], object] | None = None,
+) -> bool:  # fmt: skip
     """Create a file that nobody else has created, with its whole content.
 
     Args:
-        durable: Whether it must survive a power loss; see `write_atomic`.
+        durable, fence: As in `write_atomic`.
         spare: A file in the same folder that is used up: its room and its inode are taken over, so that this succeeds on a
             disk that has neither left.
 
@@ -179,11 +189,14 @@ def write_once(path: PathLike, data: bytes | str, *, durable: bool = True, spare
     temporary = _temporary(path) if spare is None else os.fspath(spare)
     try:
         _write(temporary, _bytes(data), durable=durable or spare is not None, flags=_NEW if spare is None else 0)
+        if fence is not None:
+            fence()
         created = _link(temporary, path)
     except FileExistsError:  # another host's process of the same number is writing it
         raise
-    except BaseException:
+    except BaseException as error:
         _used_up(temporary)
+        _ask_where_gone(error, fence)
         raise
     _used_up(temporary)
     if durable:
@@ -264,6 +277,36 @@ def rename(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
     fsync_dir(os.path.dirname(target))
     if os.path.dirname(source) != os.path.dirname(target):
         fsync_dir(os.path.dirname(source))
+
+
+def inode_of(path: PathLike) -> tuple[int, int] | None:
+    """What tells a file or folder from another one that has its name later, as long as it is kept; ``None``: nothing is there."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def rename_that(source: PathLike, target: PathLike, inode: tuple[int, int] | None, *, durable: bool = True) -> bool:
+    """As `rename`, of the one with this inode: any other that has the name by now keeps it.
+
+    For whoever may have been stopped since deciding about it, while somebody else did what was decided, and more.
+
+    Returns:
+        Whether it was renamed; if not, somebody else has done so.
+    """
+    try:
+        rename(source, target, durable=durable)
+    except FileNotFoundError:
+        if os.path.lexists(source):
+            raise  # it is the target's folder that is missing
+        return False
+    if inode_of(target) == inode:
+        return True
+    if not os.path.lexists(source):
+        rename(target, source, durable=durable)
+    return False
 
 
 def remove(path: PathLike, *, durable: bool = True) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from outlast._system.processes import all_pids, identity_of, stat_of
 
@@ -78,8 +78,13 @@ def _is_being_executed(pid: int) -> bool:
     return shows_none and stat_of(os.getpid())[_ENV_START + 1] != b"0"  # some kernels (gVisor) never say where it lies
 
 
-def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0) -> list[int]:
+def end_processes(
+    token: str, *, grace: float = 0.0, give_up_after: float = 10.0, fence: Callable[[], object] = lambda: None
+) -> list[int]:
     """End every process of this host that carries the token: SIGTERM and `grace` seconds, then SIGKILL until none is left.
+
+    Args:
+        fence: Asked once it is known which they are; raises where somebody else may have some with this token by now.
 
     Returns:
         Pids that are still there after `give_up_after` seconds of SIGKILL (stuck in the kernel, or not ours).
@@ -91,6 +96,7 @@ def end_processes(token: str, *, grace: float = 0.0, give_up_after: float = 10.0
             time.sleep(0.02)
     deadline = time.monotonic() + give_up_after
     while left := processes_with(token):
+        fence()
         signal_each(left, signal.SIGKILL)
         if time.monotonic() > deadline:
             return left

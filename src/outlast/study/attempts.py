@@ -11,14 +11,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from outlast._system.files import remove, remove_tree, rename, write_atomic, write_new, write_once
+from outlast._system.files import inode_of, remove, remove_tree, rename_that, write_atomic, write_new, write_once
 from outlast._system.locks import is_locked
 from outlast._system.observed import see
 from outlast._system.processes import Identity, is_running, lock_holders
@@ -65,7 +65,7 @@ def open_attempt(
     files_of = paths.attempt(trial, attempt)
     folder = files_of.folder
     if attempt > 1:
-        _take_out(paths.trial(trial))
+        _take_out(paths.trial(trial), attempt)
     _make_folder(paths.trial(trial), folder)  # the runner makes it last, once there is something in it that should
     for name, content in files.items():
         write_new(folder / name, content)
@@ -90,18 +90,28 @@ def _make_folder(trial: TrialPaths, attempt: Path) -> None:
         make_dir(attempt, durable=False)
 
 
-def _take_out(paths: TrialPaths) -> None:
-    """Of a trial that was put away and goes on: what it printed and reported joins the attempts, and is put away with them."""
-    record = read_json(paths.record)
-    if not isinstance(record, dict):
-        return
+def _take_out(paths: TrialPaths, attempt: int) -> None:
+    """Of a trial that was put away and goes on: what it printed and reported joins the attempts, and is put away with them.
+
+    Not what a successor of ours has put away since, if we were stopped before or during this: this attempt is behind it then.
+    """
     earlier = paths.earlier
+    places = (paths.log, earlier.log), (paths.reports, earlier.reports)
+    found = [(left, taken, inode_of(left)) for left, taken in places]
+    record = read_json(paths.record)
+    if not isinstance(record, dict) or _tells_of(record, attempt):
+        return
     make_dir(earlier.folder, durable=False)
-    for left, taken in ((paths.log, earlier.log), (paths.reports, earlier.reports)):
-        if left.exists():
-            rename(left, taken, durable=False)
+    for left, taken, inode in found:
+        if inode is not None and not rename_that(left, taken, inode, durable=False):
+            return  # somebody else is at it
     if record.get("reports") and not earlier.reports.exists():  # it had failed
         write_atomic(earlier.reports, "".join(f"{line}\n" for line in record["reports"]), durable=False)
+
+
+def _tells_of(record: Mapping[str, Any], attempt: int) -> bool:
+    """Whether a finished trial's record knows this attempt: it was put away after that."""
+    return any(isinstance(event, dict) and event.get("attempt", 0) >= attempt for event in record.get("events", ()))
 
 
 def inspect(attempt: AttemptPaths) -> Status:
@@ -178,13 +188,18 @@ def end_tree(attempt: AttemptPaths, token: str) -> list[int]:
     return end_holders(str(attempt.alive), token)
 
 
-def end_holders(path: str, token: str) -> list[int]:
-    """End every process of this host that carries a token, or holds the lock on a file. Returns the pids that would not go."""
+def end_holders(path: str, token: str, fence: Callable[[], object] = lambda: None) -> list[int]:
+    """End every process of this host that carries a token, or holds the lock on a file. Returns the pids that would not go.
+
+    `fence` as of `end_processes`.
+    """
     from outlast._system.tokens import end_processes  # who only looks ends nobody
 
-    stuck = end_processes(token)
+    stuck = end_processes(token, fence=fence)
     if not stuck and is_locked(path):
-        for pid in lock_holders(path):  # descendants that took the token off
+        holders = lock_holders(path)
+        fence()
+        for pid in holders:  # descendants that took the token off
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + _DIES_WITHIN
@@ -243,8 +258,12 @@ def withdraw(paths: StudyPaths, trial: int, attempt: int) -> None:
     files = paths.attempt(trial, attempt)
     if files.folder.is_dir() and not files.started.exists():
         remove_tree(files.folder)
-        with contextlib.suppress(OSError):
-            os.rmdir(files.folder.parent)  # the trial's only one: it had been put away
+        record = read_json(paths.trial(trial).record)
+        put_away = isinstance(record, dict) and _tells_of(record, attempt)
+        # Of a trial that was put away, `earlier` is what nothing was taken out to; the attempts' folder held ours only.
+        for folder in (*([paths.trial(trial).earlier.folder] if put_away else []), files.folder.parent):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def close_attempt(paths: StudyPaths, trial: int, attempt: int) -> None:

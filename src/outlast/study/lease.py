@@ -13,7 +13,7 @@ from outlast._system.processes import Identity, is_running, my_identity
 from outlast._system.reading import read_bytes, unstale
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import StudyNames
-from outlast.errors import StudyBusy
+from outlast.errors import TAKEN_OVER, LeaseLost, StudyBusy
 from outlast.study.segments import await_newest, folder_identity, is_held, newest_header, newest_segment
 
 _DURATION = 30.0
@@ -32,6 +32,7 @@ class Lease:
         make_dir(path.parent)
         self._path, self._ledger = path, StudyNames(path.parent).ledger
         self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
+        self._marker = 0  # our own one's inode, while we hold it
         from filelock import SoftFileLease  # here: whoever only looks at a lease needs none
 
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
@@ -114,7 +115,15 @@ class Lease:
             self._lock.acquire(timeout=timeout, poll_interval=0.05)
         except (Timeout, LeaseSettingsMismatch):
             return False
+        ours = self._look()
+        self._marker = 0 if ours is None else ours[1][0]
         return True
+
+    def check(self) -> None:
+        """Raise `LeaseLost` where somebody has taken it from us since: we were away for longer than it lasts."""
+        there = self._look()
+        if there is None or there[1][0] != self._marker:
+            raise LeaseLost(TAKEN_OVER)
 
     @property
     def _holder(self) -> Mapping[str, Any]:
@@ -164,9 +173,10 @@ class Lease:
         except FileNotFoundError:
             return
         if self._look(aside) != judged:
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
                 os.link(aside, self._path)
-        os.unlink(aside)
+        with contextlib.suppress(FileNotFoundError):  # a holder on another host cleared it away
+            os.unlink(aside)
 
     def _silent(self) -> bool:
         """Whether the marker looks as if nobody refreshed it: by two times of the filesystem's clock, never by a host's."""
@@ -181,7 +191,8 @@ class Lease:
             return os.fstat(fd).st_mtime_ns
         finally:
             os.close(fd)
-            os.unlink(beside)
+            with contextlib.suppress(FileNotFoundError):  # as above
+                os.unlink(beside)
 
     def release(self) -> None:
         """Give it back."""

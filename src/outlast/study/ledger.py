@@ -22,7 +22,7 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from outlast._system.processes import my_identity
 from outlast._system.reading import list_names, unstale
 from outlast._system.syncing import fsync_file, make_dir
 from outlast.core.records import Event, to_json
-from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
+from outlast.errors import NO_ROOM, TAKEN_OVER, LeaseLost, SegmentLost, StorageError
 from outlast.study.ledger_lines import seals_of, to_line
 from outlast.study.segments import (
     HELD_NAME,
@@ -51,7 +51,6 @@ from outlast.study.segments import (
 _RESERVE, _RESERVE_BYTES = ".reserve", 64 * 1024
 _LOOK_EVERY = 0.1  # seconds between looks at whether the study is ours, where nothing follows from it at once
 _LIST_EVERY = 1.0  # seconds between looks at which segments there are
-_TAKEN_OVER = "another coordinator took this study over while this one was away"
 _MOVED_AWAY = "the study's folder was moved away or deleted under this run: it stops here, and what trains goes on"
 
 
@@ -69,14 +68,17 @@ class Ledger:
 
     @classmethod
     def claim(
-        cls, folder: Path, *, about: Mapping[str, Any] | None = None, known: Reading | None = None
-    ) -> tuple[Ledger, Reading]:
+        cls, folder: Path, *, about: Mapping[str, Any] | None = None, known: Reading | None = None,
+        fence: Callable[[], object] = lambda: None,
+    ) -> tuple[Ledger, Reading]:  # fmt: skip
         """Create the next segment, seal those before, and read them.
 
         Args:
             folder: The study's ledger folder; created if missing.
             about: What to say of the holder beyond its process.
             known: An earlier reading; it is given back as it is if nothing was written since.
+            fence: Raises where somebody else holds the lease by now. It is asked once the segment is chosen: who took the lease
+                later has chosen the same one, which only one of us can create, or a later one.
 
         Returns:
             The ledger to append to, and everything that was decided before.
@@ -88,6 +90,7 @@ class Ledger:
         holder = {**my_identity().to_json(), "folder": folder_identity(folder.parent), **(about or {})}
         number = newest_segment(folder) + 1
         while True:
+            fence()
             superseded = is_held(folder, number - 1) is False
             held = _create(folder, number, holder)
             if held is not None:
@@ -154,7 +157,7 @@ class Ledger:
         """
         self._checked_at = time.monotonic()
         if self._is_followed():
-            raise LeaseLost(_TAKEN_OVER)
+            raise LeaseLost(TAKEN_OVER)
         harm = self._harm()
         if harm and self.folder.parent.is_dir():
             name = segment_path(self.folder, self.number).name
@@ -163,7 +166,7 @@ class Ledger:
                 cure=f"outlast repair {self.folder.parent}   then the same command again: it takes over what trains",
             )
         if not self._is_ours():
-            raise LeaseLost(_TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
+            raise LeaseLost(TAKEN_OVER if self.folder.is_dir() else _MOVED_AWAY)
 
     def fence(self) -> None:
         """As `check` for what other coordinators do, shortly behind an append: who has claimed a newer segment since, and may
@@ -247,7 +250,9 @@ class Ledger:
         return True
 
     def free_reserve(self) -> bool:
-        """Give the room back, and an inode. Returns whether there was any."""
+        """Give the room back, and an inode, unless it is a newer holder's by now. Returns whether there was any."""
+        if not self._is_ours():
+            return False
         try:
             os.unlink(os.path.join(self.folder, _RESERVE))
         except OSError:
@@ -265,8 +270,13 @@ def _create(folder: Path, number: int, holder: Mapping[str, Any]) -> str | None:
     held = f"{number:08d}.{uuid.uuid4().int}.held"
     os.close(os.open(folder / held, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
     header = {"v": 1, "segment": number, "at": utc_now(), "held": held, "holder": holder}
-    if write_once(segment_path(folder, number), to_line(header)):
-        return held
+    path = segment_path(folder, number)
+    try:
+        if write_once(path, to_line(header)):
+            return held
+    except FileNotFoundError:  # who has claimed it meanwhile has removed what we wrote
+        if not path.exists():
+            raise
     remove(folder / held, durable=False)
     return None
 

@@ -43,11 +43,11 @@ def opened_briefly(paths: StudyPaths) -> Iterator[Opened]:
         StudyBusy: Somebody holds it.
         LeaseLost: Somebody else took its ledger at the same moment.
     """
-    with Lease(paths.lease):
+    with Lease(paths.lease) as lease:
         known = read_folded(paths)
         # Read first: what refuses to be read is left as it is.
         before = read_ledger(paths.ledger) if known is None else known[0]
-        ledger, reading = Ledger.claim(paths.ledger, known=before)
+        ledger, reading = Ledger.claim(paths.ledger, known=before, fence=lease.check)
         with closing(ledger):
             study = fold(reading.events) if known is None or reading is not before else known[1]
             yield Opened(ledger, study, new=not study.revisions)

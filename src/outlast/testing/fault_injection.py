@@ -56,7 +56,8 @@ class Faults:
             if (self._due("kill_on", operation, path, detail) or at) and self._strikes():
                 os.kill(os.getpid(), signal.SIGKILL)
             if self._due("stop_on", operation, path, detail) and self._strikes():
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # This thread's own: sent to the process, another may take it, and this one goes on until that one's turn.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             if self._due("fail_on", operation, path, detail) and self._strikes():
                 number = int(self._plan["fail_on"].get("errno", 28))
                 raise OSError(number, os.strerror(number), path)

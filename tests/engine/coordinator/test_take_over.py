@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lab.waiting import until
 from outlast._system.processes import my_identity
+from outlast._system.tokens import VARIABLE, processes_with
 from outlast.config.settings import MetricSettings, Settings
+from outlast.core.records import KEPT
 from outlast.core.states import Cause, TrialState
+from outlast.engine.attempts.kept_attempts import end_kept
 from outlast.engine.attempts.slots import Slots
 from outlast.engine.coordinator.coordinator import take_over
 from outlast.engine.coordinator.watch import Watch
+from outlast.errors import LeaseLost
+from outlast.runner.spec import token_of_attempt, token_of_study
 from outlast.study import requests
 from outlast.study.attempts import open_attempt
 from outlast.study.layout import StudyPaths
@@ -50,8 +60,9 @@ class Left:
         self.paths.attempt(number, 1).started.write_text(json.dumps(told))
 
     def taken(
-        self, *, unclean: bool = True, momentary: bool = False, asked_before: frozenset[str] = frozenset()
-    ) -> Watch:
+        self, *, unclean: bool = True, momentary: bool = False, asked_before: frozenset[str] = frozenset(),
+        fence: Callable[[], object] = lambda: None,
+    ) -> Watch:  # fmt: skip
         """The next holder begins."""
 
         def retain(_study: object) -> None:
@@ -68,8 +79,9 @@ class Left:
         derived: Any = SimpleNamespace(retain=retain)
         watch = Watch(self.paths, SETTINGS, decisions, executor, Slots(()))
         take_over(
-            self.paths, study, watch, derived, SETTINGS, unclean=unclean, momentary=momentary, asked_before=asked_before
-        )
+            self.paths, study, watch, derived, SETTINGS, unclean=unclean, momentary=momentary, asked_before=asked_before,
+            fence=fence,
+        )  # fmt: skip
         return watch
 
 
@@ -143,3 +155,31 @@ def test_requests_were_meant_for_the_holder_before_and_stay_for_a_turn(left: Lef
     assert requests.read_answer(left.paths, granted) is None, "its attempt was opened: it is handed over"
     answer = requests.read_answer(left.paths, waits)
     assert (answer is None) is momentary and (answer is None or answer["wait"] > 0), "it asks the next holder"
+
+
+def test_what_runs_of_a_later_holder_is_not_ended(left: Left) -> None:
+    def superseded() -> None:
+        raise LeaseLost("somebody else has it")
+
+    attempt, kept = (
+        subprocess.Popen(["sleep", "60"], env={**os.environ, VARIABLE: token})
+        for token in (token_of_attempt(str(left.paths.root), 7, 1), f"{token_of_study(str(left.paths.root))}{KEPT}0;")
+    )
+    try:
+        open_attempt(left.paths, 7, 1, "{}", {})
+        status = left.paths.attempt(7, 1).alive.stat()
+        told = {**my_identity().to_json(), "alive": [status.st_dev, status.st_ino]}
+        left.paths.attempt(7, 1).started.write_text(json.dumps(told))
+        left.paths.outputs.mkdir()
+        until(lambda: processes_with(token_of_study(str(left.paths.root))), "they wear it")
+        with pytest.raises(LeaseLost):
+            left.taken(fence=superseded)
+        with pytest.raises(LeaseLost):
+            end_kept(left.paths, superseded)
+        assert attempt.poll() is None and kept.poll() is None
+        assert left.paths.open_marker(7, 1).exists()
+        left.taken()
+        assert attempt.wait() == kept.wait() == -signal.SIGKILL, "of a holder before"
+    finally:
+        attempt.kill()
+        kept.kill()

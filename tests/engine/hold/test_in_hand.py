@@ -15,10 +15,11 @@ from outlast.engine.hold import opening
 from outlast.engine.hold.opening import join_study, open_study
 from outlast.engine.hold.turn import Memory, take_turn
 from outlast.engine.record.recorded import study_paths
-from outlast.errors import LedgerTooNew
+from outlast.errors import LeaseLost, LedgerTooNew, OutlastError, StorageError
 from outlast.study import lease as lease_module
 from outlast.study.layout import StudyPaths
 from outlast.study.lease import Lease
+from outlast.study.ledger import Ledger
 from outlast.study.ledger_lines import to_line
 from outlast.study.opened import opened_briefly
 from outlast.study.segments import segment_path
@@ -130,3 +131,16 @@ def test_a_lease_whose_newest_segment_cannot_be_awaited_is_not_held(
         take(lease)
     assert_given_back(paths)
     del lease
+
+
+@pytest.mark.parametrize(
+    "missed", [FileNotFoundError(2, "No such file or directory", "there"), StorageError("it is gone")]
+)
+@pytest.mark.parametrize("superseded", [True, False])
+def test_who_misses_a_file_because_somebody_took_over_says_that(
+    superseded: bool, missed: OSError | OutlastError, paths: StudyPaths, settings: Settings
+) -> None:
+    with pytest.raises(LeaseLost if superseded else type(missed)), open_study(paths, settings):
+        if superseded:
+            Ledger.claim(paths.ledger)
+        raise missed

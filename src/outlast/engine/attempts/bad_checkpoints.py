@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from outlast._system.files import rename
+from outlast._system.files import inode_of, rename_that
 from outlast.client import newest_checkpoint
 from outlast.core.file_names import TrialPaths
 from outlast.core.records import Trial
 from outlast.core.states import Cause, TrialState
 
 
-def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) -> None:
+def set_bad_aside(
+    paths: TrialPaths, trial: Trial, pattern: Sequence[str] = (), *, fence: Callable[[], object] = lambda: None
+) -> None:
     """Do what the trial's last outcome says of its checkpoints. Repeating it is harmless.
 
     After the first attempt that died of one, the newest checkpoint is renamed to ``.bad-ATTEMPT-NAME`` where it lies, with
     the links to it; after a second one everything in the checkpoint folder is, and the trial starts from scratch.
+
+    Args:
+        pattern: What a checkpoint is called.
+        fence: Raises where somebody else decides by now: asked once it is known which they are. What another attempt has saved
+            under their names since then stays.
     """
     last = trial.last
     if trial.state is not TrialState.INTERRUPTED or last is None or last.cause is not Cause.BAD_CHECKPOINT:
@@ -26,21 +32,31 @@ def set_bad_aside(paths: TrialPaths, trial: Trial, pattern: Sequence[str] = ()) 
     folder = paths.checkpoints if last.part is None else paths.checkpoints / f"part-{last.part}"
     before = [o for o in trial.ended if o.cause is Cause.BAD_CHECKPOINT and o.attempt > trial.retried_at_attempt]
     if len(before) > 1:
-        for name in _visible(folder):
-            _hide(folder / name, last.attempt)
+        found = [(path, inode_of(path)) for path in map(folder.joinpath, _visible(folder))]
+        fence()
+        for path, inode in found:
+            _hide(path, last.attempt, inode)
         return
     newest = newest_checkpoint(str(folder), pattern)
+    bad = None if newest is None else _meant(Path(newest), folder)
+    inode = None if bad is None else inode_of(bad)
     there = list(_below(folder))
     done = any(os.path.basename(path).startswith(f".bad-{last.attempt}-") for path in there)
-    if newest is not None and not done:
-        target = os.path.realpath(newest)
-        inside = os.path.islink(newest) and Path(target).is_relative_to(os.path.realpath(folder))
-        _hide(Path(target if inside else newest), last.attempt)
-    for path in there:
+    fence()
+    if bad is not None and not done:
+        _hide(bad, last.attempt, inode)
+    for link in map(Path, there):
         # a link to what was set aside: a script would stumble over it
-        dead = os.path.islink(path) and not os.path.exists(path)
-        if dead and not os.path.basename(path).startswith("."):
-            _hide(Path(path), last.attempt)
+        dead = link.is_symlink() and not link.exists()
+        if dead and not link.name.startswith("."):
+            _hide(link, last.attempt, inode_of(link))
+
+
+def _meant(path: Path, folder: Path) -> Path:
+    """A checkpoint, or what it links to, where that lies in the folder as well."""
+    target = Path(os.path.realpath(path))
+    inside = path.is_symlink() and target.is_relative_to(os.path.realpath(folder))
+    return target if inside else path
 
 
 def _below(folder: Path) -> Iterator[str]:
@@ -61,6 +77,7 @@ def _visible(folder: Path) -> list[str]:
         return []
 
 
-def _hide(path: Path, attempt: int) -> None:
-    with contextlib.suppress(FileNotFoundError):  # another coordinator, superseded or not, has just done it
-        rename(path, path.with_name(f".bad-{attempt}-{path.name}"))
+def _hide(path: Path, attempt: int, inode: tuple[int, int] | None) -> None:
+    hidden = path.with_name(f".bad-{attempt}-{path.name}")
+    if not os.path.lexists(hidden):  # else another coordinator, superseded or not, has just done it
+        rename_that(path, hidden, inode)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from outlast._system.files import rename, write_once
-from outlast._system.reading import read_json
+from outlast._system.files import write_atomic, write_once
+from outlast._system.reading import read_bytes
 from outlast.config.settings import Settings
 from outlast.core.file_names import StudyNames
 from outlast.core.parts import Part, draw_folds, parts
@@ -24,10 +24,14 @@ def study_parts(settings: Settings) -> tuple[Part, ...]:
     return parts(settings.trial.seeds, None if folds is None else int(folds["n"]))
 
 
-def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
+def ensure_splits(root: Path, settings: Settings, study_seed: int, *, fence: Callable[[], object]) -> None:
     """Write ``splits.json`` if the study has folds and the file is not there yet, or has those of an earlier revision.
 
-    Those are kept as ``splits.1.json`` and so on.
+    Those are kept as ``splits.1.json`` and so on: as a copy, so that what trains finds folds at any time, and a holder that was
+    superseded takes none away.
+
+    Args:
+        fence: Raises where somebody else holds the study.
 
     Raises:
         StudyFileError: As `drawn_splits` does.
@@ -35,14 +39,26 @@ def ensure_splits(root: Path, settings: Settings, study_seed: int) -> None:
     if settings.trial.folds is None:
         return
     path = StudyNames(root).splits
-    known = read_json(path)
+    there = read_bytes(path)
+    known = _content(there)
     wanted = _origin(settings.trial.folds, study_seed)
     if isinstance(known, dict) and all(known.get(key, value) == value for key, value in wanted.items()):
         return
     splits = drawn_splits(settings, study_seed)
-    if path.exists():
-        rename(path, next(old for n in count(1) if not (old := path.with_name(f"splits.{n}.json")).exists()))
-    write_once(path, json.dumps(splits))
+    if there is None:
+        write_once(path, json.dumps(splits), fence=fence)
+        return
+    for old in (path.with_name(f"splits.{n}.json") for n in count(1)):
+        if write_once(old, there, fence=fence) or read_bytes(old) == there:
+            break
+    write_atomic(path, json.dumps(splits), fence=fence)
+
+
+def _content(text: bytes | None) -> Any | None:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
 
 
 def drawn_splits(settings: Settings, study_seed: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -138,12 +138,15 @@ def saved_since(checkpoints: Path, pattern: Sequence[str], opened_at: str) -> bo
     return any(at / 1e9 >= since for at, _ in checkpoints_in(str(checkpoints), pattern).values())
 
 
-def end_kept(paths: StudyPaths) -> list[int]:
-    """See to it that no process of an earlier coordinator's kept workers lives on this host. Returns pids that would not go."""
+def end_kept(paths: StudyPaths, fence: Callable[[], object] = lambda: None) -> list[int]:
+    """See to it that no process of an earlier coordinator's kept workers lives on this host. Returns pids that would not go.
+
+    `fence` raises where there is a later coordinator by now, which has workers of its own.
+    """
     if not paths.outputs.is_dir():
         return []
-    stuck = end_processes(f"{token_of_study(str(paths.root))}{KEPT}")
+    stuck = end_processes(f"{token_of_study(str(paths.root))}{KEPT}", fence=fence)
     for log in sorted(paths.outputs.glob("*.log")) if not stuck else ():
         if is_locked(str(log)):  # by what took its token off
-            stuck += end_holders(str(log), f"{token_of_study(str(paths.root))}{KEPT}{log.stem};")
+            stuck += end_holders(str(log), f"{token_of_study(str(paths.root))}{KEPT}{log.stem};", fence)
     return stuck

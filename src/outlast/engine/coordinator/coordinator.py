@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from outlast.config.settings import Settings
@@ -44,12 +44,12 @@ class Coordinator(Shell):
             LeaseLost: Another coordinator took over; everything that runs goes on under it.
             StorageError: The ledger cannot be written; what runs goes on, and the same command takes it up again.
         """
-        ensure_splits(self.paths.root, self.settings, self.study.study_seed)
+        ensure_splits(self.paths.root, self.settings, self.study.study_seed, fence=self._ledger.check)
         self._ledger.reserve()
         opened = self._opened
-        self._derived.start(self.study, doubtful=opened.taken_over, rivalled=opened.rivalled, drawn=opened.drawn)
-        caught_up(self.paths)  # what turns left is ours to draw
         try:
+            self._derived.start(self.study, doubtful=opened.taken_over, rivalled=opened.rivalled, drawn=opened.drawn)
+            caught_up(self.paths)  # what turns left is ours to draw
             self._take_over()
             self._teller.start()
             self._sender.start()
@@ -87,11 +87,11 @@ class Coordinator(Shell):
         Raises:
             LeaseLost, StorageError: As `run`.
         """
-        ensure_splits(self.paths.root, self.settings, self.study.study_seed)
+        ensure_splits(self.paths.root, self.settings, self.study.study_seed, fence=self._ledger.check)
         self._round.holding = Holding.TURN
-        if derive:
-            self._derived.start(self.study, doubtful=False, rivalled=False)
         try:
+            if derive:
+                self._derived.start(self.study, doubtful=False, rivalled=False)
             self._take_over()
             self._round.backoff.recall(self._clock.monotonic(), self._clock.now())
             if self.study.ended is not None:  # what runs may finish; nothing begins until somebody runs it again
@@ -132,7 +132,7 @@ class Coordinator(Shell):
         take_over(
             self.paths, self.study, self._watch, self._derived, self.settings,
             unclean=self._opened.taken_over, momentary=self._round.holding is Holding.TURN,
-            asked_before=self._opened.asked_before,
+            asked_before=self._opened.asked_before, fence=self._ledger.check,
         )  # fmt: skip
 
     def _derive_last(self) -> None:
@@ -187,6 +187,7 @@ def take_over(
     unclean: bool,
     momentary: bool,
     asked_before: Collection[str] = (),
+    fence: Callable[[], object] = lambda: None,
 ) -> None:
     """Begin where the holder before ended, whatever it was doing. Repeating it is harmless.
 
@@ -197,39 +198,43 @@ def take_over(
         unclean: The holder before did not end its run: any finished trial's files may be untidy.
         momentary: We hold the study for a turn: requests are meant for whoever has one, and stay.
         asked_before: Keys of the requests that were there before we held it.
+        fence: Raises where somebody else does by now.
     """
     for trial in study.in_state(TrialState.RUNNING):  # an attempt that is open runs: nobody else is looked at
         attempt = trial.open_attempt
         if attempt is not None:
             watch.track(trial, attempt.number, attempt.slot)
     closed = [key for key in paths.open_attempts() if attempt_name(*key) not in watch.running]
+    fence()  # else those that we do not know are a later holder's, and run
     for number, attempt_number in closed:  # decided about; one that a new revision ruled out may still run
         end_attempt(paths, number, attempt_number)
     for trial in study.in_state(TrialState.INTERRUPTED):
-        set_bad_aside(paths.trial(trial.number), trial, settings.checkpoints.pattern)
-    _tidy(paths, study, {number for number, _ in closed}, unclean=unclean)
+        set_bad_aside(paths.trial(trial.number), trial, settings.checkpoints.pattern, fence=fence)
+    _tidy(paths, study, {number for number, _ in closed}, unclean=unclean, fence=fence)
     for number, attempt_number in closed:
         close_attempt(paths, number, attempt_number)
     derived.retain(study)
     if not momentary:
-        _turn_away(paths, asked_before, {running.slot for running in watch.running.values()})
-    watch.take_over(unclean=unclean)
+        _turn_away(paths, asked_before, {running.slot for running in watch.running.values()}, fence=fence)
+    watch.take_over(unclean=unclean, fence=fence)
 
 
-def _turn_away(paths: StudyPaths, before: Collection[str], granted: set[str]) -> None:
+def _turn_away(paths: StudyPaths, before: Collection[str], granted: set[str], *, fence: Callable[[], object]) -> None:
     """Requests to stop from before were meant for a coordinator that is gone, later ones are meant for us; a worker that asked it
     for a trial, if it lives, asks again.
 
     Where an attempt was opened for a request already it stays: its answer has perhaps not reached the worker.
     """
-    for request in requests.pending(paths):
+    asked = requests.pending(paths)
+    fence()
+    for request in asked:
         if request.kind == "stop" and request.key in before:
             requests.take(paths, request)
         elif request.kind == "trial" and Slots.name_of(request) not in granted:
             requests.answer(paths, request, wait=_SOON)
 
 
-def _tidy(paths: StudyPaths, study: Study, touched: set[int], *, unclean: bool) -> None:
+def _tidy(paths: StudyPaths, study: Study, touched: set[int], *, unclean: bool, fence: Callable[[], object]) -> None:
     """Put away the finished trials whose files are not in their final form: these, or after an unclean end any."""
     numbers = sorted(
         study.trials.keys() if unclean else touched & study.trials.keys()
@@ -238,4 +243,5 @@ def _tidy(paths: StudyPaths, study: Study, touched: set[int], *, unclean: bool) 
         if trial.state.finished:
             files = paths.trial(trial.number)
             if is_untidy(files) or trial.number in touched or (had_a_folder(trial) and not files.folder.exists()):
+                fence()  # else it may go on under a later holder
                 put_away(files, trial)

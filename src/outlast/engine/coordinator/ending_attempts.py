@@ -34,7 +34,7 @@ class Ending:
     ) -> None:  # fmt: skip
         self._paths, self._settings, self._study = paths, settings, study
         self._executor, self._derived, self._refused = executor, derived, refused
-        self._behind = PuttingBehind(paths, fence)
+        self._fence, self._behind = fence, PuttingBehind(paths, fence)
         self._heard: dict[str, Evidence] = {}  # of attempts that are not put away yet
         self._left: list[PutAway] = []  # whose files wait for room
         self._round: list[tuple[PutAway, Trial, Evidence | None]] = []  # to be put away at its end
@@ -66,7 +66,8 @@ class Ending:
             self._heard.pop(name, None)
             return  # nothing of it lies anywhere
         if not trial.state.finished:
-            set_bad_aside(self._paths.trial(over.trial), trial, self._settings.checkpoints.pattern)
+            files, pattern = self._paths.trial(over.trial), self._settings.checkpoints.pattern
+            set_bad_aside(files, trial, pattern, fence=self._fence)
             close_attempt(self._paths, over.trial, over.attempt)
             self._settled(name)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -90,14 +90,15 @@ class Watch:
         if running is not None:
             running.job, running.restarts = job.job, 0
 
-    def take_over(self, *, unclean: bool = False) -> None:
+    def take_over(self, *, unclean: bool = False, fence: Callable[[], object] = lambda: None) -> None:
         """Adopt the live attempts of a dead coordinator; those that no runner has claimed will never be started.
 
         Args:
             unclean: It had no time to end its run. What is not alive now went with it: a host that was taken away.
+            fence: Raises where somebody else decides by now, whose workers are not ours to end.
         """
         now = self._decisions.clock.monotonic()
-        self._take_over_kept()
+        self._take_over_kept(fence)
         for running in self.running.values():
             if running.kept:
                 continue
@@ -118,10 +119,10 @@ class Watch:
             self._decisions.take(job)
             self.submitted(job)
 
-    def _take_over_kept(self) -> None:
+    def _take_over_kept(self, fence: Callable[[], object]) -> None:
         """What ran in a dead coordinator's kept workers died with them: they are seen to be dead, and that is their evidence."""
         left = [running for running in self.running.values() if running.kept]
-        stuck = end_kept(self._paths)
+        stuck = end_kept(self._paths, fence)
         if stuck:
             raise StorageError(f"workers of an earlier run cannot be ended: {stuck}", cure="end these processes")
         for running in left:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
-from outlast._system.files import remove, remove_tree, rename
+from outlast._system.files import inode_of, remove, remove_tree, rename_that
 from outlast._system.reading import read_json
 from outlast._system.syncing import settle_tree
 from outlast.config.settings import Settings
@@ -123,14 +123,13 @@ class Retention:
         gone, aside = [], []
         for number in numbers:
             folder = self._folder(number)
-            place = free_name(folder)
+            place, inode = free_name(folder), inode_of(folder)
             if self._fence is not None:
                 self._fence()
             try:
-                rename(folder, place)
-            except FileNotFoundError:  # it was empty, and went while its trial's files were put away
-                gone.append(number)
-                continue
+                if not rename_that(folder, place, inode):
+                    gone.append(number)  # it was empty, and went while its trial's files were put away
+                    continue
             except OSError as error:
                 self._warn(f"the checkpoints of trial {number} cannot be deleted ({error.strerror})")
                 continue

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import Any
 
 from outlast._system.clock import utc_now
-from outlast._system.files import rename, write_atomic
+from outlast._system.files import write_atomic, write_once
 from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir
 from outlast._version import __version__
@@ -103,16 +103,17 @@ def opening_events(study: Study, settings: Settings, paths: StudyPaths, *, deadl
 
 
 def keep_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger: Ledger) -> None:
-    """Write ``study.yaml`` as it is in force; an earlier version of it is kept in ``revisions/``."""
-    text = to_yaml(settings)
-    differs = read_bytes(paths.study_file) != text.encode()
-    if paths.study_file.exists() and differs and len(study.revisions) > 1:
+    """Write ``study.yaml`` as it is in force; an earlier version of it is kept in ``revisions/``.
+
+    It is copied there and not renamed: a holder that was stopped here and superseded would rename its successor's.
+    """
+    text, there = to_yaml(settings).encode(), read_bytes(paths.study_file)
+    if there == text:
+        return
+    if there is not None and len(study.revisions) > 1:
         make_dir(paths.revisions)
-        earlier = paths.revisions / f"{study.revisions[-2].number:04d}.yaml"
-        if not earlier.exists():
-            rename(paths.study_file, earlier)
-    if differs:
-        write_atomic(paths.study_file, text, fence=ledger.check)
+        write_once(paths.revisions / f"{study.revisions[-2].number:04d}.yaml", there, fence=ledger.check)
+    write_atomic(paths.study_file, text, fence=ledger.check)
 
 
 def fitted_anew(study: Study, settings: Settings, now: str) -> list[Event]:

@@ -82,7 +82,7 @@ def open_study(
         refuse_lost_checkpoints(paths, study)
         rival = holder_is_live(paths.ledger) is not False and current_holder(paths.ledger).get("pid") != os.getpid()
         doubtful, asked = rebooted_since(current_holder(paths.ledger)), _asked(paths)
-        with _claimed(paths, before, study, None if slots is None else {"slots": slots}) as (ledger, study):
+        with _claimed(paths, lease, before, study, None if slots is None else {"slots": slots}) as (ledger, study):
             unended = bool(study.runs) and study.ended is None
             opened = Opened(
                 ledger, study, not study.revisions, unended or doubtful, unended and rival, asked_before=asked
@@ -147,7 +147,7 @@ def join_study(paths: StudyPaths, lease: Lease, *, momentary: bool = False) -> I
         if not study.revisions:
             raise StudyNotFound(f"no study in {paths.root}", cure="outlast run STUDY.yaml starts one")
         asked = _asked(paths)
-        with _claimed(paths, before, study, {"turn": True} if momentary else None) as (ledger, study):
+        with _claimed(paths, lease, before, study, {"turn": True} if momentary else None) as (ledger, study):
             yield Opened(ledger, study, elapsed=lasted(paths, study, ledger), asked_before=asked)
 
 
@@ -157,14 +157,21 @@ def _asked(paths: StudyPaths) -> frozenset[str]:
 
 @contextmanager
 def _claimed(
-    paths: StudyPaths, before: Reading, study: Study, about: Mapping[str, Any] | None = None
+    paths: StudyPaths, lease: Lease, before: Reading, study: Study, about: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[Ledger, Study]]:
-    """The ledger, and what it says: what was read before, unless somebody has written since."""
-    ledger, reading = Ledger.claim(paths.ledger, about=about, known=before)
+    """The ledger, and what it says: what was read before, unless somebody has written since.
+
+    A file that a holder misses, after it was superseded, is one that its successor has moved or removed.
+    """
+    ledger, reading = Ledger.claim(paths.ledger, about=about, known=before, fence=lease.check)
     with closing(ledger):
-        study = study if reading is before else require_sound(paths, reading)
-        clear_leftovers(paths)
-        yield ledger, study
+        try:
+            study = study if reading is before else require_sound(paths, reading)
+            clear_leftovers(paths)
+            yield ledger, study
+        except (OSError, StorageError):
+            ledger.check()
+            raise
 
 
 def lasted(paths: StudyPaths, study: Study, ledger: Ledger) -> float:

@@ -104,7 +104,8 @@ def set_aside(path: str | os.PathLike[str]) -> Path | None:
     for suffix in SIDE_FILES:
         side = Path(f"{path}{suffix}")
         if side.exists():
-            rename(side, f"{aside}{suffix}")
+            with contextlib.suppress(FileNotFoundError):  # a superseded one has just ended its transaction
+                rename(side, f"{aside}{suffix}")
     if not path.exists():
         return None
     see("link", str(path), target=str(aside))
