@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.turns import Turns
+from outlast._system import observed
 from outlast.config.load import settings_from_resolved
 from outlast.config.settings import Settings
 from outlast.core.records import RevisionMade
+from outlast.engine.attempts import code_snapshot
 from outlast.engine.attempts.code_snapshot import code_number, run_from, snapshot_code, snapshot_of, working_tree
 from outlast.engine.check.quick import quick_check
 from outlast.errors import UsageError
@@ -171,8 +175,10 @@ def test_a_repository_without_tracked_files_is_refused(repository, tmp_path):
 
 _TAKE = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from outlast.testing.fault_injection import install_from_environment
+from outlast.engine.attempts import code_snapshot
 from outlast.engine.attempts.code_snapshot import snapshot_code
 install_from_environment("coordinator")
 snapshot_code(sys.argv[1], Path(sys.argv[2]))
@@ -212,6 +218,44 @@ def test_two_that_take_it_at_once_have_one_whole_copy_which_nobody_takes_away(re
         if turns.first_over:
             break
     assert first > 8
+
+
+def test_what_a_killed_copier_left_makes_room_before_the_next_copy(repository, tmp_path, monkeypatch):
+    repository.commit(train_py="x")
+    into = tmp_path / "study/code/0001"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    ours, later, old = (
+        into.with_name(name) for name in (f".0001.{os.getpid()}.ab.new", f".0001.{dead.pid}.cd.new", ".0001.new")
+    )
+    for place in (ours, later, old):
+        place.mkdir(parents=True)
+    there: list[bool] = []
+
+    def see(operation: str, _path: str, **_detail: object) -> None:
+        if operation == "copy":
+            there.extend(place.exists() for place in (ours, later, old))
+
+    monkeypatch.setattr(observed, "observer", see)
+    snapshot_code(str(repository.root), into)
+    assert there == [True, False, False]
+    assert [path.name for path in into.parent.iterdir()] == ["0001"]
+
+
+def test_a_copy_that_was_removed_while_it_was_made_is_not_taken_for_a_whole_one(repository, tmp_path, monkeypatch):
+    repository.commit(a_py="x", lib__c_py="z")
+    into = tmp_path / "study/code/0001"
+
+    def tracked(*_: object) -> Iterator[str]:
+        yield "a.py"
+        (making,) = into.parent.iterdir()
+        shutil.rmtree(making)
+        yield "lib/c.py"
+
+    monkeypatch.setattr(code_snapshot, "_tracked", tracked)
+    with pytest.raises(FileNotFoundError):
+        snapshot_code(str(repository.root), into)
+    assert list(into.parent.iterdir()) == []
 
 
 KEYS = ("command", "function", "config", "derive", "budget", "resources")

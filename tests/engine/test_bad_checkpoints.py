@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import asdict, replace
 
+from outlast._system import files as system_files
 from outlast.client import newest_checkpoint
 from outlast.core.file_names import TrialPaths
 from outlast.core.records import Attempt, AttemptEnded, Trial
 from outlast.core.states import Cause, TrialState
+from outlast.engine.attempts import bad_checkpoints
 from outlast.engine.attempts.bad_checkpoints import set_bad_aside
 from outlast.runner.spec import RunnerSpec
 
@@ -49,6 +51,19 @@ def test_the_newest_checkpoint_goes_and_the_one_before_is_next_whatever_is_newer
     set_bad_aside(files, died(2))
     assert newest_checkpoint(str(files.checkpoints), ()) is None
     assert not [name for name in os.listdir(files.checkpoints) if not name.startswith(".")], "from scratch"
+
+
+def test_where_a_rename_changes_the_inode_checkpoints_are_set_aside_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mergerfs does it, which numbers folders by their paths."""
+    monkeypatch.setattr(bad_checkpoints, "stamp_of", lambda path: (0, hash(str(path)), 0))
+    monkeypatch.setattr(system_files, "stamp_of", lambda path: (0, hash(str(path)), 0))
+    files = TrialPaths(tmp_path, tmp_path / "checkpoints")
+    for at, name in enumerate(["checkpoint-1/model.pt", "checkpoint-2/model.pt"]):
+        write(files.checkpoints / name, at)
+    set_bad_aside(files, died(2))
+    assert not [name for name in os.listdir(files.checkpoints) if not name.startswith(".")]
 
 
 def test_a_link_to_the_bad_one_goes_with_it(tmp_path: Path) -> None:

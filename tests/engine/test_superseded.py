@@ -134,7 +134,7 @@ def test_what_the_next_attempt_saves_under_the_name_of_a_bad_checkpoint_stays(
                 os.replace(files.checkpoints / "new", files.checkpoints / name)
 
         with monkeypatch.context() as watched:
-            watched.setattr(bad_checkpoints, "inode_of", turns.watched(bad_checkpoints.inode_of))
+            watched.setattr(bad_checkpoints, "stamp_of", turns.watched(bad_checkpoints.stamp_of))
             first = partial(set_bad_aside, files, trial, fence=one.ledger.check)
             turns.run(first, partial(one.taken_over, goes_on))
         one.ledger.close()
@@ -180,3 +180,27 @@ def test_what_a_trial_that_goes_on_left_is_neither_lost_nor_taken_out_of_its_end
         said = one.paths.log.read_text()
         assert said.index("printed by 1") < said.index("printed by 3"), turns.after
         assert [path.name for path in paths.open.iterdir()] == [], turns.after
+
+
+def test_what_was_retried_meanwhile_is_not_put_away_with_what_had_failed(tmp_path: Path) -> None:
+    one, kept = OneTrial(tmp_path / "study"), tmp_path / "kept"
+    one.attempt(1, TrialState.FAILED, reason="its first end")
+    paths = StudyPaths.at(tmp_path / "study")
+    shutil.copytree(paths.root, kept)
+    failed = deepcopy(one.study)
+
+    def go_on(_ledger: Ledger) -> None:
+        put_away(one.paths, one.trial)
+        one.retry()
+        one.open_again(2)
+        one.paths.attempt(2).log.write_text("printed by 2\n")
+
+    for turns in every_order(apart_from=tmp_path / "study/ledger", whole=True):
+        followed = _Followed(kept, paths.root)
+        one.study = deepcopy(failed)
+        stopped = partial(put_away, one.paths, failed.trials[0], fence=followed.ledger.check)
+        turns.run(stopped, partial(followed.taken_over, go_on))
+        followed.ledger.close()
+        _only_the_first_lost_it(turns.errors, turns.after)
+        assert one.paths.attempt(2).log.read_text() == "printed by 2\n", turns.after
+        assert "printed by 1" in one.paths.earlier.log.read_text(), turns.after

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -203,3 +204,13 @@ def test_who_lost_the_lease_before_its_claim_claims_nothing(root: Path) -> None:
     with pytest.raises(LeaseLost):
         Ledger.claim(root / "ledger", fence=stopped.check)
     assert current_holder(root / "ledger") and not (root / "ledger/00000002.jsonl").exists()
+
+
+def test_a_marker_that_is_put_back_at_once_was_never_lost(root: Path) -> None:
+    lease = Lease(root / "lease")
+    lease.acquire()
+    os.rename(root / "lease", root / "aside")  # as whoever judged the one before it
+    back = threading.Timer(0.02, os.rename, (root / "aside", root / "lease"))
+    back.start()
+    lease.check()
+    back.join()

@@ -53,7 +53,7 @@ def test_a_retried_trial_keeps_what_it_printed_and_reported_before(
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
 
 
-@pytest.mark.parametrize("step", ["rename", "_remove_attempts"])
+@pytest.mark.parametrize("step", ["rename_that", "_remove_attempts"])
 def test_putting_away_after_a_retry_may_be_cut_off_and_done_again(
     one: OneTrial, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -279,22 +279,38 @@ def rename(source: PathLike, target: PathLike, *, durable: bool = True) -> None:
         fsync_dir(os.path.dirname(source))
 
 
-def inode_of(path: PathLike) -> tuple[int, int] | None:
-    """What tells a file or folder from another one that has its name later, as long as it is kept; ``None``: nothing is there."""
+def stamp_of(path: PathLike) -> tuple[int, int, int] | None:
+    """What a file or folder has, also once it is renamed, and another one under its name later has not; ``None``: none is there.
+
+    Device, inode and time of change of the content: the number alone is given away again when a file is removed. The other way
+    round it proves nothing: some filesystems give what is renamed, or looked at again, another number.
+    """
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def rename_that(source: PathLike, target: PathLike, inode: tuple[int, int] | None, *, durable: bool = True) -> bool:
-    """As `rename`, of the one with this inode: any other that has the name by now keeps it.
+def rename_that(
+    source: PathLike,
+    target: PathLike,
+    stamp: tuple[int, int, int] | None,
+    *,
+    fence: Callable[[], object],
+    durable: bool = True,
+) -> bool:
+    """As `rename`, of the one that had this stamp when it was decided about.
 
-    For whoever may have been stopped since deciding about it, while somebody else did what was decided, and more.
+    For whoever may have been stopped since, while somebody else did what was decided, and more: what has the name by now goes
+    back.
+
+    Args:
+        fence: Asked where another one was renamed; raises where somebody else may have put it there. If nobody may, it is
+            the filesystem that changes numbers, or whoever wrote to it last.
 
     Returns:
-        Whether it was renamed; if not, somebody else has done so.
+        Whether it was there; if not, somebody else has renamed or removed it.
     """
     try:
         rename(source, target, durable=durable)
@@ -302,11 +318,14 @@ def rename_that(source: PathLike, target: PathLike, inode: tuple[int, int] | Non
         if os.path.lexists(source):
             raise  # it is the target's folder that is missing
         return False
-    if inode_of(target) == inode:
-        return True
-    if not os.path.lexists(source):
-        rename(target, source, durable=durable)
-    return False
+    if stamp_of(target) != stamp:
+        try:
+            fence()
+        except BaseException:
+            if not os.path.lexists(source):
+                rename(target, source, durable=durable)
+            raise
+    return True
 
 
 def remove(path: PathLike, *, durable: bool = True) -> None:

@@ -84,7 +84,8 @@ def end_processes(
     """End every process of this host that carries the token: SIGTERM and `grace` seconds, then SIGKILL until none is left.
 
     Args:
-        fence: Asked once it is known which they are; raises where somebody else may have some with this token by now.
+        fence: Asked before each round of SIGKILL, once it is known whom it is for; raises where somebody else may have some with
+            this token by now.
 
     Returns:
         Pids that are still there after `give_up_after` seconds of SIGKILL (stuck in the kernel, or not ours).

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from outlast._system.files import inode_of, remove, remove_tree, rename_that, write_atomic, write_new, write_once
+from outlast._system.files import remove, remove_tree, rename_that, stamp_of, write_atomic, write_new, write_once
 from outlast._system.locks import is_locked
 from outlast._system.observed import see
 from outlast._system.processes import Identity, is_running, lock_holders
@@ -26,6 +26,7 @@ from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import make_dir
 from outlast.core.evidence import Alive, Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths
+from outlast.errors import TAKEN_OVER, LeaseLost
 from outlast.study.layout import StudyPaths
 
 _DIES_WITHIN = 5.0  # seconds after SIGKILL
@@ -97,21 +98,31 @@ def _take_out(paths: TrialPaths, attempt: int) -> None:
     """
     earlier = paths.earlier
     places = (paths.log, earlier.log), (paths.reports, earlier.reports)
-    found = [(left, taken, inode_of(left)) for left, taken in places]
+    found = [(left, taken, stamp_of(left)) for left, taken in places]
     record = read_json(paths.record)
     if not isinstance(record, dict) or _tells_of(record, attempt):
         return
+
+    def fence() -> None:
+        if _tells_of(read_json(paths.record), attempt):
+            raise LeaseLost(TAKEN_OVER)
+
     make_dir(earlier.folder, durable=False)
-    for left, taken, inode in found:
-        if inode is not None and not rename_that(left, taken, inode, durable=False):
-            return  # somebody else is at it
+    for left, taken, stamp in found:
+        try:
+            if stamp is not None and not rename_that(left, taken, stamp, fence=fence, durable=False):
+                return  # somebody else is at it
+        except LeaseLost:
+            return
     if record.get("reports") and not earlier.reports.exists():  # it had failed
         write_atomic(earlier.reports, "".join(f"{line}\n" for line in record["reports"]), durable=False)
 
 
-def _tells_of(record: Mapping[str, Any], attempt: int) -> bool:
+def _tells_of(record: Any, attempt: int) -> bool:
     """Whether a finished trial's record knows this attempt: it was put away after that."""
-    return any(isinstance(event, dict) and event.get("attempt", 0) >= attempt for event in record.get("events", ()))
+    return isinstance(record, dict) and any(
+        isinstance(event, dict) and event.get("attempt", 0) >= attempt for event in record.get("events", ())
+    )
 
 
 def inspect(attempt: AttemptPaths) -> Status:
@@ -258,8 +269,7 @@ def withdraw(paths: StudyPaths, trial: int, attempt: int) -> None:
     files = paths.attempt(trial, attempt)
     if files.folder.is_dir() and not files.started.exists():
         remove_tree(files.folder)
-        record = read_json(paths.trial(trial).record)
-        put_away = isinstance(record, dict) and _tells_of(record, attempt)
+        put_away = _tells_of(read_json(paths.trial(trial).record), attempt)
         # Of a trial that was put away, `earlier` is what nothing was taken out to; the attempts' folder held ours only.
         for folder in (*([paths.trial(trial).earlier.folder] if put_away else []), files.folder.parent):
             with contextlib.suppress(OSError):

@@ -18,6 +18,7 @@ from outlast.study.segments import await_newest, folder_identity, is_held, newes
 
 _DURATION = 30.0
 _MOMENT = 0.3  # seconds for taking over from a dead holder where that needs more than one look (no RENAME_EXCHANGE)
+_ASIDE = 0.1  # seconds for which a marker that lives may be missing under its name
 
 
 def lease_duration() -> float:
@@ -32,7 +33,7 @@ class Lease:
         make_dir(path.parent)
         self._path, self._ledger = path, StudyNames(path.parent).ledger
         self._seen: tuple[tuple[int, tuple[int, int]], float] | None = None  # the marker, and since when it is so
-        self._marker = 0  # our own one's inode, while we hold it
+        self._marker = 0  # our own one's inode, while we hold it; 0: not known
         from filelock import SoftFileLease  # here: whoever only looks at a lease needs none
 
         self._lock = SoftFileLease(str(path), lease_duration=lease_duration(), thread_local=False)
@@ -121,9 +122,14 @@ class Lease:
 
     def check(self) -> None:
         """Raise `LeaseLost` where somebody has taken it from us since: we were away for longer than it lasts."""
+        if not self._is_ours():
+            time.sleep(_ASIDE)  # somebody who judged the marker before ours may have it aside, and puts it back
+            if not self._is_ours():
+                raise LeaseLost(TAKEN_OVER)
+
+    def _is_ours(self) -> bool:
         there = self._look()
-        if there is None or there[1][0] != self._marker:
-            raise LeaseLost(TAKEN_OVER)
+        return there is not None and self._marker in (0, there[1][0])
 
     @property
     def _holder(self) -> Mapping[str, Any]:

@@ -14,7 +14,16 @@ from typing import Any
 from msgspec import Struct
 
 from outlast._system.capped_log import copy_log, parts_of
-from outlast._system.files import appear, remove, remove_temporaries, remove_tree, rename, write_atomic
+from outlast._system.files import (
+    appear,
+    remove,
+    remove_temporaries,
+    remove_tree,
+    rename,
+    rename_that,
+    stamp_of,
+    write_atomic,
+)
 from outlast._system.observed import see
 from outlast._system.processes import identity_of
 from outlast._system.reading import list_names, read_bytes
@@ -34,7 +43,10 @@ _LOG_BYTES = 64 * 2**20  # of a finished trial's output, all attempts together
 _OFTEN = 8  # times that another may be ahead by one step
 
 
-def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: Evidence | None = None) -> None:
+def put_away(
+    paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: Evidence | None = None,
+    fence: Callable[[], object] = lambda: None,
+) -> None:  # fmt: skip
     """Bring a finished trial's files into their final form: ``trial.json``, ``output.log``, ``reports.jsonl``;
     beside them the job script, where the trial had one.
 
@@ -46,32 +58,42 @@ def put_away(paths: TrialPaths, trial: Trial, *, config: Any = None, evidence: E
     Args:
         config: What the training was configured with, where no attempt's folder says it any more.
         evidence: Of the last attempt, where its folder need not say it.
+        fence: Raises where somebody else decides by now, under whom the trial may have been retried and run again. Asked
+            before what was read is written, and before the attempts go.
     """
     for _ in range(_OFTEN):
         with contextlib.suppress(FileNotFoundError):  # another moved it first: what is left to do?
-            _put_away(paths, trial, config, evidence)
+            _put_away(paths, trial, config, evidence, fence)
             return
-    _put_away(paths, trial, config, evidence)
+        fence()
+    _put_away(paths, trial, config, evidence, fence)
 
 
-def _put_away(paths: TrialPaths, trial: Trial, config: Any, evidence: Evidence | None) -> None:
+def _put_away(
+    paths: TrialPaths, trial: Trial, config: Any, evidence: Evidence | None, fence: Callable[[], object]
+) -> None:
+    stamp = stamp_of(paths.attempts)
     attempts = [] if evidence is None or evidence.lost else _only_attempt(paths, trial)
     has_folder = bool(attempts) or _begin(paths)  # whoever brings its evidence is the first here
     if has_folder and not attempts:
         attempts = _attempts_left(paths, trial)
     if attempts:
-        _put_attempts_away(paths, trial, attempts, config, evidence)
+        _put_attempts_in_place(paths, trial, attempts, config, evidence, fence)
+        if rename_that(paths.attempts, paths.gone_attempts, stamp, fence=fence, durable=False):
+            _remove_attempts(paths, attempts)
     else:
         if not is_whole(paths.record):
             write_atomic(paths.record, _record(trial, (), config, b""), durable=False)
         if has_folder:
+            fence()
             remove_tree(paths.attempts)  # its entries were lost with the power
     _remove_where_empty(paths.checkpoints)
 
 
-def _put_attempts_away(
-    paths: TrialPaths, trial: Trial, attempts: Sequence[_Left], config: Any, evidence: Evidence | None
-) -> None:
+def _put_attempts_in_place(
+    paths: TrialPaths, trial: Trial, attempts: Sequence[_Left], config: Any, evidence: Evidence | None,
+    fence: Callable[[], object],
+) -> None:  # fmt: skip
     failed, reports = trial.state is TrialState.FAILED, b""
     alone = (
         attempts[0] if len(attempts) == 1 and not failed and trial.part_of(attempts[0].paths.number) is None else None
@@ -84,6 +106,7 @@ def _put_attempts_away(
     def all_there() -> None:
         """What was read of them is all of it: nobody has taken them away meanwhile."""
         os.stat(paths.attempts)
+        fence()
 
     def write(path: Path, content: bytes | str) -> None:
         write_atomic(path, content, durable=False, fence=all_there)
@@ -101,8 +124,7 @@ def _put_attempts_away(
         write(paths.reports, reports)
     if attempts[0].paths == paths.earlier and not failed:
         remove(paths.error_log, durable=False)
-    rename(paths.attempts, paths.gone_attempts, durable=False)
-    _remove_attempts(paths, attempts)
+    fence()
 
 
 class _Left(Struct):

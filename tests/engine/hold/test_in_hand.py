@@ -144,3 +144,14 @@ def test_who_misses_a_file_because_somebody_took_over_says_that(
         if superseded:
             Ledger.claim(paths.ledger)
         raise missed
+
+
+def test_a_look_that_fails_as_well_hides_nothing(
+    paths: StudyPaths, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_ledger: Ledger) -> None:
+        raise OSError(5, "Input/output error", "ledger")
+
+    with pytest.raises(StorageError, match="it is full"), open_study(paths, settings):
+        monkeypatch.setattr(Ledger, "check", fails)
+        raise StorageError("it is full")

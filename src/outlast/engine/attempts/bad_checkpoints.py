@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from outlast._system.files import inode_of, rename_that
+from outlast._system.files import rename_that, stamp_of
 from outlast.client import newest_checkpoint
 from outlast.core.file_names import TrialPaths
 from outlast.core.records import Trial
@@ -32,24 +32,24 @@ def set_bad_aside(
     folder = paths.checkpoints if last.part is None else paths.checkpoints / f"part-{last.part}"
     before = [o for o in trial.ended if o.cause is Cause.BAD_CHECKPOINT and o.attempt > trial.retried_at_attempt]
     if len(before) > 1:
-        found = [(path, inode_of(path)) for path in map(folder.joinpath, _visible(folder))]
+        found = [(path, stamp_of(path)) for path in map(folder.joinpath, _visible(folder))]
         fence()
-        for path, inode in found:
-            _hide(path, last.attempt, inode)
+        for path, stamp in found:
+            _hide(path, last.attempt, stamp, fence)
         return
     newest = newest_checkpoint(str(folder), pattern)
     bad = None if newest is None else _meant(Path(newest), folder)
-    inode = None if bad is None else inode_of(bad)
+    stamp = None if bad is None else stamp_of(bad)
     there = list(_below(folder))
     done = any(os.path.basename(path).startswith(f".bad-{last.attempt}-") for path in there)
     fence()
     if bad is not None and not done:
-        _hide(bad, last.attempt, inode)
+        _hide(bad, last.attempt, stamp, fence)
     for link in map(Path, there):
         # a link to what was set aside: a script would stumble over it
         dead = link.is_symlink() and not link.exists()
         if dead and not link.name.startswith("."):
-            _hide(link, last.attempt, inode_of(link))
+            _hide(link, last.attempt, stamp_of(link), fence)
 
 
 def _meant(path: Path, folder: Path) -> Path:
@@ -77,7 +77,7 @@ def _visible(folder: Path) -> list[str]:
         return []
 
 
-def _hide(path: Path, attempt: int, inode: tuple[int, int] | None) -> None:
+def _hide(path: Path, attempt: int, stamp: tuple[int, int, int] | None, fence: Callable[[], object]) -> None:
     hidden = path.with_name(f".bad-{attempt}-{path.name}")
     if not os.path.lexists(hidden):  # else another coordinator, superseded or not, has just done it
-        rename_that(path, hidden, inode)
+        rename_that(path, hidden, stamp, fence=fence)

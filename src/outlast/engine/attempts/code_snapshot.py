@@ -23,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outlast._system.files import copy_file, remove_tree, rename, write_atomic
+from outlast._system.processes import identity_of
 from outlast._system.reading import read_json
 from outlast._system.syncing import make_dir, settle_tree
 from outlast.config.command import macros
@@ -173,6 +174,9 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
     if top is None:
         fact = f"code: snapshot copies the files that git tracks, and {folder} is in no git checkout"
         raise UsageError(fact, cure=NO_GIT)
+    for left in _unfinished(into):  # or a disk that it fills would stay full
+        if not _may_live(left):
+            remove_tree(left)
     making = into.with_name(f".{into.name}.{os.getpid()}.{os.urandom(4).hex()}.new")  # one's own
     try:
         _copy_tracked(folder, os.path.realpath(top.decode().rstrip("\n")), making, into)
@@ -182,32 +186,60 @@ def snapshot_code(folder: str, into: Path) -> Snapshot:
             raise
     finally:
         remove_tree(making)
-    for left in into.parent.glob(f".{glob.escape(into.name)}.*new"):
+    for left in _unfinished(into):
         remove_tree(left)
     taken = _read(into)
     if taken is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(into / _ABOUT))
+        raise _missing(into / _ABOUT)
     return taken
+
+
+def _unfinished(into: Path) -> list[Path]:
+    """Copies that are being made for this place, or were when their maker died."""
+    return list(into.parent.glob(f".{glob.escape(into.name)}.*new"))
+
+
+def _may_live(making: Path) -> bool:
+    """Whether the process that makes a copy is there, on this host."""
+    _, _, pid, *_ = f"{making.name}..".split(".")
+    return pid.isdigit() and identity_of(int(pid)) is not None
 
 
 def _copy_tracked(folder: str, root: str, making: Path, into: Path) -> None:
     """Make the copy of a checkout, with its record, under another name than its own."""
     code, notes, count = working_tree(folder), list[str](), 0
     make_dir(making)
-    for name in _tracked(root, notes):
-        source = os.path.join(root, name)
-        if not os.path.lexists(source) or Path(source).is_relative_to(into.parent.resolve()):
-            continue  # deleted in the working tree; or an earlier copy that somebody put under version control
-        make_dir((making / name).parent, durable=False)
-        copy_file(source, making / name, durable=False)
-        count += 1
-    if not count:
-        raise UsageError(f"code: snapshot: git tracks no file in {root}", cure="git add the training's files")
-    inside = os.path.relpath(os.path.realpath(folder), root)
-    make_dir(making / inside, durable=False)
-    about = {"version": 1, "code": code, "folder": inside, "notes": notes}
-    write_atomic(making / _ABOUT, json.dumps(about), durable=False)
-    settle_tree(making)
+    with _still_there(making):
+        for name in _tracked(root, notes):
+            source = os.path.join(root, name)
+            if not os.path.lexists(source) or Path(source).is_relative_to(into.parent.resolve()):
+                continue  # deleted in the working tree; or an earlier copy that somebody put under version control
+            make_dir((making / name).parent, durable=False)
+            copy_file(source, making / name, durable=False)
+            count += 1
+        if not count:
+            raise UsageError(f"code: snapshot: git tracks no file in {root}", cure="git add the training's files")
+        inside = os.path.relpath(os.path.realpath(folder), root)
+        make_dir(making / inside, durable=False)
+        about = {"version": 1, "code": code, "folder": inside, "notes": notes}
+        write_atomic(making / _ABOUT, json.dumps(about), durable=False)
+        settle_tree(making)
+
+
+@contextlib.contextmanager
+def _still_there(making: Path) -> Iterator[None]:
+    """Fails at its end where the folder was removed meanwhile: it was made anew then, without what had been copied before."""
+    fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield
+        if not os.fstat(fd).st_nlink:
+            raise _missing(making)
+    finally:
+        os.close(fd)
+
+
+def _missing(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _give_name(making: Path, into: Path) -> None:

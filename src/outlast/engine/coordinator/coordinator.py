@@ -132,7 +132,7 @@ class Coordinator(Shell):
         take_over(
             self.paths, self.study, self._watch, self._derived, self.settings,
             unclean=self._opened.taken_over, momentary=self._round.holding is Holding.TURN,
-            asked_before=self._opened.asked_before, fence=self._ledger.check,
+            asked_before=self._opened.asked_before, fence=self._ledger.fence,
         )  # fmt: skip
 
     def _derive_last(self) -> None:
@@ -244,4 +244,4 @@ def _tidy(paths: StudyPaths, study: Study, touched: set[int], *, unclean: bool, 
             files = paths.trial(trial.number)
             if is_untidy(files) or trial.number in touched or (had_a_folder(trial) and not files.folder.exists()):
                 fence()  # else it may go on under a later holder
-                put_away(files, trial)
+                put_away(files, trial, fence=fence)

@@ -26,15 +26,21 @@ from outlast.study.layout import StudyPaths
 
 
 class Ending:
-    """What a round does to attempts that end; `refused` is told when the disk has no room for files that are to be put away."""
+    """What a round does to attempts that end.
+
+    Args:
+        refused: Told when the disk has no room for files that are to be put away.
+        fence: Raises where somebody else decides by now; `look` as well, and may do so a moment later.
+    """
 
     def __init__(
         self, paths: StudyPaths, settings: Settings, study: Study, executor: Executor, derived: DerivedFiles,
-        refused: Callable[[str], object], fence: Callable[[], object] = lambda: None,
+        refused: Callable[[str], object], *, fence: Callable[[], object] = lambda: None,
+        look: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._paths, self._settings, self._study = paths, settings, study
         self._executor, self._derived, self._refused = executor, derived, refused
-        self._fence, self._behind = fence, PuttingBehind(paths, fence)
+        self._fence, self._behind = fence, PuttingBehind(paths, look)
         self._heard: dict[str, Evidence] = {}  # of attempts that are not put away yet
         self._left: list[PutAway] = []  # whose files wait for room
         self._round: list[tuple[PutAway, Trial, Evidence | None]] = []  # to be put away at its end

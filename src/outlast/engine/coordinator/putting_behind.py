@@ -94,5 +94,5 @@ class PuttingBehind:
 
     def put(self, over: PutAway, trial: Trial, evidence: Evidence | None) -> None:
         """Put one away, here and now; its marker goes last."""
-        put_away(self._paths.trial(over.trial), trial, evidence=evidence)
+        put_away(self._paths.trial(over.trial), trial, evidence=evidence, fence=self._fence)
         close_attempt(self._paths, over.trial, over.attempt)

@@ -95,7 +95,10 @@ class Shell:
             settings, decisions, watch, executor, self._round.rest, enqueue=self._enqueue_in(creation)
         )
         self._starting = Starting(paths, settings, opened.ledger, decisions, watch, slots, executor, asks, creation)
-        self._ending = Ending(paths, settings, self.study, executor, self._derived, self._refused, opened.ledger.look)
+        self._ending = Ending(
+            paths, settings, self.study, executor, self._derived, self._refused,
+            fence=opened.ledger.fence, look=opened.ledger.look,
+        )  # fmt: skip
         self._disk_guard = DiskGuard(paths)
         self._teller = TellerBehind(
             paths.root, settings.notify, settings.working_directory, env=settings.env, say=decisions.say

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
-from outlast._system.files import inode_of, remove, remove_tree, rename_that
+from outlast._system.files import remove, remove_tree, rename_that, stamp_of
 from outlast._system.reading import read_json
 from outlast._system.syncing import settle_tree
 from outlast.config.settings import Settings
@@ -98,7 +98,7 @@ class Retention:
         warnings: list[str] | None = None,
     ) -> None:  # fmt: skip
         self.warnings = [] if warnings is None else warnings  # what people should be told; whoever reads it empties it
-        self._paths, self._settings, self._fence = paths, settings, fence
+        self._paths, self._settings, self._fence = paths, settings, fence or (lambda: None)
         self._bare: set[int] | None = None  # trials that are known to have nothing to delete; None: not looked yet
         self._work: queue.SimpleQueue[tuple[list[Path], list[Path]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -123,11 +123,10 @@ class Retention:
         gone, aside = [], []
         for number in numbers:
             folder = self._folder(number)
-            place, inode = free_name(folder), inode_of(folder)
-            if self._fence is not None:
-                self._fence()
+            place, stamp = free_name(folder), stamp_of(folder)
+            self._fence()
             try:
-                if not rename_that(folder, place, inode):
+                if not rename_that(folder, place, stamp, fence=self._fence):
                     gone.append(number)  # it was empty, and went while its trial's files were put away
                     continue
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,7 +171,8 @@ def _claimed(
             clear_leftovers(paths)
             yield ledger, study
         except (OSError, StorageError):
-            ledger.check()
+            with contextlib.suppress(OSError, StorageError):  # what went wrong first is what people hear
+                ledger.check()
             raise
 
 
