@@ -27,7 +27,6 @@ import errno
 
 __all__ = [
     "NO_ROOM",
-    "TAKEN_OVER",
     "DiskFull",
     "JobRefused",
     "LeaseLost",
@@ -163,10 +162,6 @@ class StudyBusy(OutlastError):
 
     exit_code = 4
     worth_retrying = True
-
-
-#: What a holder hears that slept through its own replacement.
-TAKEN_OVER = "another coordinator took this study over while this one was away"
 
 
 class LeaseLost(OutlastError):

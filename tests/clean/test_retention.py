@@ -148,12 +148,12 @@ def test_a_holder_that_was_superseded_renames_nothing(made) -> None:
 def test_trouble_is_a_warning(made, monkeypatch) -> None:
     from outlast.engine.derived import checkpoints as module
 
-    def refuses(source, target) -> None:
+    def refuses(source, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(source))
 
     study = made([(DONE, 0.5), (DONE, 0.9)], checkpoints={"keep": 1})
     retention = Retention(study.paths, study.settings)
-    monkeypatch.setattr(module, "rename", refuses)
+    monkeypatch.setattr(module, "rename_that", refuses)
     assert retention.clear(retention.due(study.study), study.study) == []
     assert retention.warnings == ["the checkpoints of trial 0 cannot be deleted (Permission denied)"]
 

@@ -69,7 +69,7 @@ class Mutant:
 
 
 _IS_RUNNING = "    if is_running(runner):\n        return Status(Life.RUNNING, runner=runner)\n"
-_END_TREE = "    stuck = end_processes(token)\n    if not stuck and is_locked"
+_END_TREE = "    stuck = end_processes(token, fence=fence)\n    if not stuck and is_locked"
 _NOT_ENDED = ((_END_TREE, "    return []\n" + _END_TREE),)
 _OF_EARLIER_ATTEMPTS = "end_processes(token_of_trial(str(root), spec.trial)) if spec.attempt > 1 else []"
 

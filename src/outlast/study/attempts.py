@@ -26,8 +26,9 @@ from outlast._system.reading import read_bytes, read_json
 from outlast._system.syncing import make_dir
 from outlast.core.evidence import Alive, Evidence
 from outlast.core.file_names import AttemptPaths, TrialPaths
-from outlast.errors import TAKEN_OVER, LeaseLost
+from outlast.errors import LeaseLost
 from outlast.study.layout import StudyPaths
+from outlast.study.segments import TAKEN_OVER
 
 _DIES_WITHIN = 5.0  # seconds after SIGKILL
 

@@ -13,8 +13,8 @@ from outlast._system.processes import Identity, is_running, my_identity
 from outlast._system.reading import read_bytes, unstale
 from outlast._system.syncing import make_dir
 from outlast.core.file_names import StudyNames
-from outlast.errors import TAKEN_OVER, LeaseLost, StudyBusy
-from outlast.study.segments import await_newest, folder_identity, is_held, newest_header, newest_segment
+from outlast.errors import LeaseLost, StudyBusy
+from outlast.study.segments import TAKEN_OVER, await_newest, folder_identity, is_held, newest_header, newest_segment
 
 _DURATION = 30.0
 _MOMENT = 0.3  # seconds for taking over from a dead holder where that needs more than one look (no RENAME_EXCHANGE)

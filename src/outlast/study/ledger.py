@@ -33,10 +33,11 @@ from outlast._system.processes import my_identity
 from outlast._system.reading import list_names, unstale
 from outlast._system.syncing import fsync_file, make_dir
 from outlast.core.records import Event, to_json
-from outlast.errors import NO_ROOM, TAKEN_OVER, LeaseLost, SegmentLost, StorageError
+from outlast.errors import NO_ROOM, LeaseLost, SegmentLost, StorageError
 from outlast.study.ledger_lines import seals_of, to_line
 from outlast.study.segments import (
     HELD_NAME,
+    TAKEN_OVER,
     Reading,
     can_be_opened,
     first_lines,

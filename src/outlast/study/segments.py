@@ -25,6 +25,8 @@ from outlast.study.ledger_lines import disorder, events_of, from_line, in_order,
 _SEGMENT = re.compile(r"^(\d{8,})\.jsonl$")
 #: Name of a holder's file.
 HELD_NAME = re.compile(r"^(\d{8,})\.\d+\.held$")
+#: What a holder hears that slept through its own replacement.
+TAKEN_OVER = "another coordinator took this study over while this one was away"
 _SEEN_WITHIN = 70.0  # seconds after which an NFS client sees whatever another has made (acdirmax, 60 s)
 
 
