@@ -61,7 +61,7 @@ class _Study:
             self.paths, cast(Any, None), self.study,
             cast(Any, SimpleNamespace(settled=self.settled.extend, send=self._send)),
             cast(Any, SimpleNamespace(tidied=lambda: None, retain=lambda study: None)),
-            self.refused.append, fence,
+            self.refused.append, fence=fence, look=fence,
         )  # fmt: skip
         self.ending.work_behind()
 
