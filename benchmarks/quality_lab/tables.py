@@ -8,6 +8,7 @@ value is the mean of all. Numbers on a list are offered by their place in it, a 
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def _shrink(environments: Path, family: str, data_set: str, kept: Path) -> None:
         padded = [[by * float(v) for v in row[name]] + [math.nan] * (most - len(row[name])) for row in rows.values()]
         return np.array(padded, dtype=np.float64)
 
-    temporary = kept.with_suffix(".tmp.npz")
+    temporary = kept.with_suffix(f".{os.getpid()}.npz")  # several processes may need it first
     np.savez_compressed(
         temporary, keys=np.array(list(rows)), values=table(metric, sign), seconds=table("train_time", 1.0)
     )

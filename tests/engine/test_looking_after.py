@@ -131,6 +131,23 @@ def test_one_that_runs_is_taken_over_whatever_would_refuse_a_new_one(
     assert place.is_asked, "it was ended before it had asked its trainings"
 
 
+@pytest.mark.parametrize(("ended", "then"), [("stopped", "starting"), ("halted", "ended")])
+def test_one_that_has_ended_its_study_and_is_not_gone_yet_is_begun_again_if_a_person_stopped_it(
+    place: Place, ended: str, then: str
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as leaving:
+        known = Charge("lab", str(place.study.root), condition="running", process=identity_of(leaving.pid), since=AT)
+        ledger, _ = Ledger.claim(place.study.ledger)
+        ledger.append([StudyEnded(utc_now(), ended)])
+        ledger.close()
+        supervisor = place.supervisor(Supervision(my_identity(), AT, (known,)))
+        assert seen(supervisor)[0] == "running", place.said
+        assert any("is stopping" in each for each in place.said) is (ended == "stopped"), place.said
+        leaving.terminate()
+    supervisor.round()
+    assert seen(supervisor)[0] == then, place.said
+
+
 def test_what_cannot_be_mended_by_trying_again_is_an_end_with_its_cure(place: Place) -> None:
     error = LedgerDamaged("decision 3 is missing", cure="outlast repair lab")
     supervisor = Supervisor(

@@ -16,6 +16,7 @@ from outlast._system.processes import Identity, identity_of, is_running, is_stop
 from outlast._system.reading import read_json
 from outlast.core.fold import seconds_between
 from outlast.core.records import StudyEnded
+from outlast.core.states import StudyState
 from outlast.engine.campaign.orders import Orders, begin, is_supervised
 from outlast.engine.campaign.restarts import Ending
 from outlast.engine.campaign.vital_signs import Signs
@@ -173,8 +174,8 @@ class Coordination:
         return "; ".join([lines[at].removeprefix("error:").strip(), *map(str.strip, more)])
 
     def is_leaving(self) -> bool:
-        """Whether a person has asked it to stop, and it has not come to that yet."""
-        if self._asked_for_its_end():
+        """Whether a person has asked it to stop, and it is not gone yet: it may have ended its study, and draw its last files."""
+        if self._asked_for_its_end() or self._came_to() == StudyState.STOPPED.value:
             return True
         try:
             trials = read_study(self.paths).trials.values()
