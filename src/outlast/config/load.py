@@ -178,11 +178,16 @@ def _on_record(resolved: Mapping[str, Any]) -> Document:
 
 def to_yaml(settings: Settings) -> str:
     """The text of ``study.yaml``: the resolved study in our dialect."""
+    return resolved_to_yaml(settings.resolved)
+
+
+def resolved_to_yaml(resolved: Mapping[str, Any]) -> str:
+    """The same of a study that is resolved already, as a ledger keeps it."""
     from outlast.config import yaml_writer
 
     return (
-        f"# Study {settings.name}, resolved by Outlast; secrets are left out. Change your own study file, not this.\n"
-        + yaml_writer.dump(settings.resolved, compact=True)
+        f"# Study {resolved['name']}, resolved by Outlast; secrets are left out. Change your own study file, not this.\n"
+        + yaml_writer.dump(resolved, compact=True)
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from outlast._system.clock import utc_now
 from outlast.config.load import load_study_file
 from outlast.config.settings import Settings
 from outlast.core.fold import Study, fold
-from outlast.core.records import TrialCreated
+from outlast.core.records import RevisionMade, TrialCreated
 from outlast.core.states import TrialState
 from outlast.engine.hold.new_version import keep_study_file, opening_events, refuse_unaccepted
 from outlast.engine.hold.opening import open_study
@@ -100,6 +101,21 @@ def test_the_file_in_force_is_kept_and_the_one_before_set_aside(
         paths.study_file.write_text("# somebody wrote here\n")
         keep_study_file(paths, opened.study, second, opened.ledger)
         assert (paths.revisions / "0001.yaml").read_bytes() == one, "an earlier version is not overwritten"
+
+
+@pytest.mark.parametrize("third", [{"parallel": 3}, {}], ids=["another", "the first again"])
+def test_no_version_is_lost_of_which_somebody_died_before_it_was_written(
+    third: dict[str, int], version: Callable[..., Settings], tmp_path: Path
+) -> None:
+    first = version()
+    paths = study_paths(tmp_path / "study", first)
+    with open_study(paths, first) as opened:
+        one = paths.study_file.read_bytes()
+        opened.ledger.append([RevisionMade(2, utc_now(), version(parallel=2).resolved)])  # and there it died
+    with open_study(paths, version(**third)):
+        assert (paths.revisions / "0001.yaml").read_bytes() == one
+        assert b"parallel: 2\n" in (paths.revisions / "0002.yaml").read_bytes()
+        assert (b"parallel: 3\n" in paths.study_file.read_bytes()) == bool(third)
 
 
 def test_trials_that_a_version_leaves_out_are_told_when_it_is_opened(

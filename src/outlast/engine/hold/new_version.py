@@ -13,7 +13,7 @@ from outlast._system.files import write_atomic, write_once
 from outlast._system.reading import read_bytes
 from outlast._system.syncing import make_dir
 from outlast._version import __version__
-from outlast.config.load import settings_from_resolved, to_yaml
+from outlast.config.load import resolved_to_yaml, settings_from_resolved, to_yaml
 from outlast.config.revisions import Difference, compare
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
@@ -103,17 +103,16 @@ def opening_events(study: Study, settings: Settings, paths: StudyPaths, *, deadl
 
 
 def keep_study_file(paths: StudyPaths, study: Study, settings: Settings, ledger: Ledger) -> None:
-    """Write ``study.yaml`` as it is in force; an earlier version of it is kept in ``revisions/``.
-
-    It is copied there and not renamed: a holder that was stopped here and superseded would rename its successor's.
-    """
-    text, there = to_yaml(settings).encode(), read_bytes(paths.study_file)
-    if there == text:
-        return
-    if there is not None and len(study.revisions) > 1:
-        make_dir(paths.revisions)
-        write_once(paths.revisions / f"{study.revisions[-2].number:04d}.yaml", there, fence=ledger.check)
-    write_atomic(paths.study_file, text, fence=ledger.check)
+    """Write ``study.yaml`` as it is in force; each earlier version is kept in ``revisions/``, as the ledger has it: of one that
+    was recorded somebody may have died before it was written."""
+    for earlier in study.revisions[:-1]:
+        kept = paths.revisions / f"{earlier.number:04d}.yaml"
+        if not kept.exists():
+            make_dir(paths.revisions)
+            write_once(kept, resolved_to_yaml(earlier.settings), fence=ledger.check)
+    text = to_yaml(settings).encode()
+    if read_bytes(paths.study_file) != text:
+        write_atomic(paths.study_file, text, fence=ledger.check)
 
 
 def fitted_anew(study: Study, settings: Settings, now: str) -> list[Event]:
