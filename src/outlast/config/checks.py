@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from msgspec.structs import replace
@@ -138,6 +137,8 @@ def parameter_place(at: At, name: str) -> At:
 
 def missing_file(at: At, name: str, folder: str) -> StudyFileError:
     """The error for a file that is named and is not there."""
+    from difflib import get_close_matches  # loaded only where something is amiss
+
     parent, base = os.path.split(os.path.join(folder, name))
     close = [os.path.join(os.path.dirname(name), one) for one in get_close_matches(base, names_in(parent), n=1)]
     cure = f"did you mean `{close[0]}`?" if close else "paths start at the study file"

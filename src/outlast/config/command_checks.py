@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from outlast.config.checks import missing_file
 from outlast.config.command import (
@@ -235,6 +234,8 @@ def _check_executable(program: str, settings: Settings, at: At) -> list[str]:
 
 def _nearest_program(program: str, folder: str) -> str:
     """The cure for a program that is not there: the one that was meant, or how to name one."""
+    from difflib import get_close_matches  # loaded only where something is amiss
+
     runner = {".py": "python ", ".sh": "bash "}.get(os.path.splitext(program)[1], "")
     places = [folder] if runner else os.get_exec_path()
     names = {name for place in places for name in names_in(place)}

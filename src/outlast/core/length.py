@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from statistics import median
 
 from msgspec import Struct
 
@@ -59,6 +58,8 @@ def best_report(trials: Sequence[Trial], goal: str) -> BestReport | None:
     found = [best for trial in trials for curve in _curves(trial) if (best := _best(curve, goal)) is not None]
     if not found:
         return None
+    from statistics import median  # loaded where there is something to count: no run waits for it
+
     return BestReport(round(median(each.step for each in found)), round(median(each.epochs for each in found)))
 
 

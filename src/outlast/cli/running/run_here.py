@@ -12,7 +12,6 @@ from outlast._system.cycles import look_for_cycles_again
 from outlast.cli.live.watching import Watching
 from outlast.cli.render.text import print_out
 from outlast.cli.running.banner import banner
-from outlast.cli.running.ending import tell_end
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.core.plan import Verdict
@@ -56,6 +55,8 @@ def run_here(
 
     def tell(_verdict: Verdict, study: Study) -> None:
         nonlocal code
+        from outlast.cli.running.ending import tell_end  # the first trial does not wait for how the end is told
+
         view.close()
         code = tell_end(folder, study, settings, kept=kept)
 

@@ -7,7 +7,6 @@ import os
 
 from outlast.cli.render.text import print_out
 from outlast.cli.running.banner import banner
-from outlast.cli.running.ending import tell_end
 from outlast.config.settings import Settings
 from outlast.core.fold import Study
 from outlast.engine.attempts.slots import local_slots
@@ -27,6 +26,8 @@ def told_as_done(settings: Settings, folder: str) -> int | None:
     study = done_before(settings, folder)
     if study is None:
         return None
+    from outlast.cli.running.ending import tell_end  # a run that has something to do begins without it
+
     with contextlib.closing(local_slots(settings, None)) as slots:
         live = LiveFacts(os.uname().nodename, os.getpid(), "", len(slots.local))
     with contextlib.suppress(OSError):  # a pipe that nobody reads
