@@ -165,8 +165,11 @@ class Lab(StudyFolder):
         return lab
 
     def copy_from(self, other: Lab) -> None:
-        """Take over the study of another lab as it is now."""
-        shutil.copytree(other.place / "studies", self.place / "studies", symlinks=True)
+        """Take over the study of another lab as it is now. What goes while it is copied is left out."""
+        try:
+            shutil.copytree(other.place / "studies", self.place / "studies", symlinks=True)
+        except shutil.Error as error:
+            assert all("No such file" in why for _, _, why in error.args[0]), error
         for name in ("study.yaml", "audit.jsonl"):
             if (other.place / name).exists():
                 shutil.copyfile(other.place / name, self.place / name)

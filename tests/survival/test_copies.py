@@ -24,10 +24,7 @@ def test_a_folder_copied_while_it_runs_finishes_elsewhere_and_leaves_the_origina
     lab.hold(2, 1)
     run = lab.start()
     lab.wait_for_epoch(2, 1)
-    try:
-        copy.copy_from(lab)
-    except shutil.Error as error:  # files that went while they were copied
-        assert all("No such file" in why for _, _, why in error.args[0])
+    copy.copy_from(lab)
     lab.let_go(2)
     copy.leave_out_what_came_later()
     copied = copy.study().in_state(*{t.state for t in copy.study().trials.values() if not t.state.finished})

@@ -132,6 +132,30 @@ def test_a_process_that_is_just_being_executed_is_known_by_its_token() -> None:
         assert environment_of(begun.pid) == b""
 
 
+#: What Linux 6.18 said of a process that was being executed, while its ``environ`` was empty: fields of stat from the state on.
+_BEING_EXECUTED = {
+    "nobody says where its environment lies": "R 16148 16136 1297 0 -1 4194304 7 0 0 0 0 0 0 0 20 0 1 0 625145 24576 0 "
+    "18446744073709551615 0 0 0 0 0 0 0 16781312 0 0 0 0 17 0 0 0 0 0 0 0 0 0 140722104502482 0 0 0 0",
+    "it is known where that begins": "R 16148 16136 1297 0 -1 4194304 11 0 0 0 0 0 0 0 20 0 1 0 625145 450560 0 "
+    "18446744073709551615 0 0 140721941727442 0 0 0 0 16781312 0 0 0 0 17 1 0 0 0 0 0 0 0 0 140721941727442 "
+    "140721941727451 140721941727451 140721941727451 0",
+}
+
+
+@pytest.mark.parametrize("said", _BEING_EXECUTED.values(), ids=_BEING_EXECUTED)
+def test_one_is_being_executed_until_its_environment_is_shown(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, real = os.getpid(), tokens.stat_of
+    monkeypatch.setattr(tokens, "stat_of", lambda pid: real(pid) if pid == own else said.encode().split())
+    assert tokens._is_being_executed(16304)
+
+
+def test_one_that_was_executed_without_an_environment_is_not_waited_for() -> None:
+    with subprocess.Popen(["sleep", "300"], env={}) as begun:
+        until(Path(f"/proc/{begun.pid}/cmdline").read_bytes, "it was executed")
+        until(lambda: not tokens._is_being_executed(begun.pid), "it is known that it was")
+        begun.kill()
+
+
 def test_one_that_was_executed_since_somebody_looked_is_known_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     token = "outlast:executed;"
     with subprocess.Popen(["sleep", "300"], env={**os.environ, VARIABLE: token}) as begun:

@@ -17,7 +17,7 @@ _LINUX = sys.platform.startswith("linux")
 #: therefore executed with room in that block, and its forks, which never execute anything, write their token there.
 VARIABLE = "OUTLAST_TOKEN"
 _ROOM_BYTES = 192  # a token has less than 80
-_FLAGS, _ENV_START = 9 - 3, 50 - 3  # fields of `stat_of`
+_FLAGS, _START_CODE, _ENV_START = 9 - 3, 26 - 3, 50 - 3  # fields of `stat_of`
 _NO_MEMORY = 0x4 | 0x200000  # PF_EXITING, PF_KTHREAD (include/linux/sched.h)
 _EXECUTED_WITHIN = 1.0  # seconds; it takes longer only where a program is read from a disk that hangs
 _worn_at: int | None = None  # where this process wears its token, in its memory
@@ -67,15 +67,18 @@ def _environment_once_executed(pid: int) -> bytes:
 
 
 def _is_being_executed(pid: int) -> bool:
-    """Whether its new memory does not say yet where the environment lies. Threads of the kernel, and who ends, have no memory."""
+    """Whether its new memory does not say yet what lies where; the environment's end is known just before the code's beginning.
+
+    Threads of the kernel, and who ends, have no memory.
+    """
     try:
         fields = stat_of(pid)
     except OSError:
         return False
-    shows_none = (
-        fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_ENV_START + 1] == b"0"
+    says_nothing = (
+        fields[0] not in (b"Z", b"X") and not int(fields[_FLAGS]) & _NO_MEMORY and fields[_START_CODE] == b"0"
     )
-    return shows_none and stat_of(os.getpid())[_ENV_START + 1] != b"0"  # some kernels (gVisor) never say where it lies
+    return says_nothing and stat_of(os.getpid())[_START_CODE] != b"0"  # some kernels (gVisor) never say it
 
 
 def end_processes(
