@@ -8,6 +8,7 @@ from lab.served import at_rest
 from outlast._system.processes import my_identity
 from outlast.engine.record.look_many import ManyLooker
 from outlast.study.campaign import Campaign, CampaignPaths, Member, keep_campaign
+from outlast.study.ledger import Ledger
 from outlast.study.supervision import Charge, Post
 
 
@@ -21,6 +22,18 @@ def test_studies_of_one_name_are_told_by_where_they_lie(tmp_path) -> None:
     assert {sight.name for sight in looker.look().sights} == {"criteria", "b/criteria", "joint"}, (
         "known to others by it"
     )
+
+
+def test_one_whose_coordinator_has_put_nothing_down_yet_is_not_wrong(tmp_path) -> None:
+    keep_campaign(tmp_path, Campaign("all", (Member("joint", "joint"),), parallel=2))
+    ledger, _ = Ledger.claim(tmp_path / "joint/ledger")
+    ledger.close()
+    found = ManyLooker(tmp_path).look()
+    assert [(sight.name, sight.state) for sight in found.sights] == [("joint", "not begun")]
+    assert found.findings == ()
+    (tmp_path / "joint/trials/0000").mkdir(parents=True)
+    (tmp_path / "joint/trials/0000/trial.json").write_text("{}")
+    assert [warning.key for warning in ManyLooker(tmp_path).look().findings] == ["not_started"], "its records are lost"
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ from outlast.engine.record.at_a_glance import glance_at
 from outlast.engine.record.health_facts import untold_in
 from outlast.engine.record.look import Looker
 from outlast.engine.record.supervised import supervisor_facts
-from outlast.errors import OutlastError
+from outlast.errors import OutlastError, StudyNotFound
 from outlast.monitor.overview import Overview, Sight
 from outlast.study.campaign import CampaignPaths, Member, member_folders, read_campaign
 from outlast.study.home import live_of
+from outlast.study.layout import StudyPaths
 from outlast.study.supervision import Charge, read_supervision
 
+_NOT_BEGUN = "not begun yet"
 _LOOKED_AFTER = ("starting", "running", "waiting")  # not so of any once a supervisor has left in good order
 
 
@@ -67,20 +69,23 @@ class ManyLooker:
         folder = os.path.normpath(os.path.join(self._folder, member.folder))
         fact, _, cure = (charge.word if charge is not None and charge.condition == "refused" else "").partition("\n  ")
         return Sight(
-            member.study, folder, error=fact or "not begun yet", begun=bool(fact), weight=member.weight,
+            member.study, folder, error=fact or _NOT_BEGUN, begun=bool(fact), weight=member.weight,
             priority=member.priority, cure=cure, refused=bool(fact), target=member.target,
         )  # fmt: skip
 
     def _sight(self, home: str, member: Member | None, name: str) -> Sight:
         """A study as it stands where it runs, which is elsewhere with ``slurm.scratch``."""
         weight, priority = (member.weight, member.priority) if member is not None else (1.0, 0)
-        folder = home
+        folder, begun = home, True
         try:
             folder = live_of(home)
             kept = glance_at(folder) if self._only_numbers else None
             if kept is not None:
                 return Sight(name, folder, kept, weight=weight, priority=priority)
             snapshot, study, settings = self._lookers.setdefault(folder, Looker(folder)).look()
+        except StudyNotFound as error:  # whoever runs it has claimed its ledger, and put nothing down yet
+            begun = StudyPaths.at(folder).has_orphans
+            fact, cure = (error.fact, error.cure or "") if begun else (_NOT_BEGUN, "")
         except OutlastError as error:
             fact, cure = error.fact, error.cure or ""
         except OSError as error:  # somebody else's, whose folder is closed to us
@@ -88,4 +93,4 @@ class ManyLooker:
         else:
             return Sight(name, folder, snapshot, "", study, settings, weight, priority)
         target = member.target if member is not None else None
-        return Sight(name, folder, error=fact, weight=weight, priority=priority, cure=cure, target=target)
+        return Sight(name, folder, error=fact, weight=weight, priority=priority, begun=begun, cure=cure, target=target)
