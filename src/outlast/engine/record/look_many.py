@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from outlast.engine.record.at_a_glance import glance_at
@@ -84,7 +85,8 @@ class ManyLooker:
                 return Sight(name, folder, kept, weight=weight, priority=priority)
             snapshot, study, settings = self._lookers.setdefault(folder, Looker(folder)).look()
         except StudyNotFound as error:  # whoever runs it has claimed its ledger, and put nothing down yet
-            begun = StudyPaths.at(folder).has_orphans
+            with suppress(OSError):  # what we may not look at is no sign of its beginning
+                begun = StudyPaths.at(folder).has_orphans
             fact, cure = (error.fact, error.cure or "") if begun else (_NOT_BEGUN, "")
         except OutlastError as error:
             fact, cure = error.fact, error.cure or ""
